@@ -66,12 +66,12 @@ def outcome(
     Nothing is executed in the sandbox: without a script, each job ends well after 30 seconds.
     """
     if clear and pattern is None:
-        _ask("settings", {"outcomes": {}})
+        ask("settings", {"outcomes": {}})
     elif pattern is not None and (ends or clear):
-        _ask("outcomes", {pattern: [] if clear else ends})
+        ask("outcomes", {pattern: [] if clear else ends})
     elif pattern is not None:
         raise typer.BadParameter("name how the attempts end, or pass --clear", param_hint="'[END]...'")
-    for name, listed in _ask("outcomes")["outcomes"].items():
+    for name, listed in ask("outcomes")["outcomes"].items():
         typer.echo(f"{name}: {', '.join(one if isinstance(one, str) else json.dumps(one) for one in listed)}")
 
 
@@ -83,7 +83,7 @@ def advance(
     if found is None:
         raise typer.BadParameter(f"{time} is not a time such as 90, 10m or 2h", param_hint="'TIME'")
     seconds = float(found[1]) * _UNITS[found[2] or "s"]
-    now = datetime.fromtimestamp(_ask("clock", {"advance": seconds})["now"], UTC)
+    now = datetime.fromtimestamp(ask("clock", {"advance": seconds})["now"], UTC)
     typer.echo(f"The sandbox clock shows {now:%Y-%m-%d %H:%M:%S} UTC.", err=True)
 
 
@@ -91,7 +91,7 @@ def reclaim(
     what: Annotated[str, typer.Argument(metavar="JOB|INSTANCE", help="The id of a running job, or of an instance.")],
 ) -> None:
     """Take Spot capacity back: terminate an instance, the instances of a job, or its task on Fargate."""
-    lost = _ask("reclaim", {"what": what})["lost"]
+    lost = ask("reclaim", {"what": what})["lost"]
     if not lost:
         message = f"{what} has no instance or Fargate task that could be taken back"
         hint = "name a job that is STARTING or RUNNING, or an instance of a compute environment"
@@ -119,14 +119,14 @@ def fault(
 ) -> None:
     """Let calls fail, to see what a client does then; without arguments, list them."""
     if clear:
-        _ask("faults", {"clear": True})
+        ask("faults", {"clear": True})
     elif call is not None:
         service, _, operation = call.partition(":")
         if not effect:
             raise typer.BadParameter("pass deny, throttle, lost, or an error code", param_hint="'[EFFECT]'")
         said: dict[str, Any] = {effect: True} if effect in ("deny", "throttle", "lost") else {"code": effect}
-        _ask("faults", {"service": service, "operation": operation or "*", "times": times, **said})
-    for one in _ask("faults")["faults"]:
+        ask("faults", {"service": service, "operation": operation or "*", "times": times, **said})
+    for one in ask("faults")["faults"]:
         done = f"{one['struck']} of {one['times']} times" if one["times"] else f"{one['struck']} times"
         what = next((name for name in ("deny", "throttle", "lost") if one[name]), one["code"])
         typer.echo(f"{one['service']}:{one['operation']}: {what}, happened {done}")
@@ -148,12 +148,12 @@ def change(
             given[name] = json.loads(text)
         except ValueError:
             given[name] = text
-    shown = _ask("settings", given) if given else _ask("settings")
+    shown = ask("settings", given) if given else ask("settings")
     for name in given or shown:
         typer.echo(f"{name}={json.dumps(shown[name])}")
 
 
-def _ask(endpoint: str, values: Mapping[str, Any] | None = None) -> Any:
+def ask(endpoint: str, values: Mapping[str, Any] | None = None) -> Any:
     """The reply of the admin API; its refusals as problems."""
     handle = process.status()
     if handle is None:
