@@ -78,7 +78,7 @@ Statuses = Annotated[
         "--status",
         metavar="STATUS",
         help="Only jobs with this status (repeatable).",
-        autocompletion=lambda incomplete: [one for one in STATUSES if one.startswith(incomplete.upper())],
+        autocompletion=lambda incomplete: [one for one in STATUSES if one.startswith(incomplete)],
     ),
 ]
 
