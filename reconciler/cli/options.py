@@ -214,6 +214,22 @@ def variables(var: Iterable[str] | None, var_file: Iterable[str] | None) -> dict
     return gather(os.environ, var_file or (), var or ())
 
 
+def env_and(env: str | None, other: str | None) -> tuple[str | None, str | None]:
+    """ENV and what follows it: a single word is an environment if there is one, else the other."""
+    if env is None or other is not None or is_environment(env):
+        return env, other
+    return None, env
+
+
+def is_environment(word: str) -> bool:
+    """Whether ``word`` means an environment from here."""
+    try:
+        files.find_environment(word, Path.cwd())
+    except Problems:
+        return False
+    return True
+
+
 def address(text: str) -> Address:
     """Parses ``jobQueues.queue-0`` or ``logGroups["/aws/batch/custom"]``. Raises Problems for an invalid address."""
     section, dot, name = text.partition(".")

@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "render": "Show the environment after merging and variables, with the source of each value.",
     "why": "Say why a job, a queue or an environment does not work, and what to change.",
     "retry": "Show what AWS Batch does with failed attempts of a job, without AWS.",
+    "jobs": "Submit, list, show, follow, stop and reach jobs of an environment.",
     "permissions": "Print the IAM policy that a command needs, without AWS.",
     "explain": "Explain a field, the value of a resource, or a problem code, without AWS.",
     "schema": "Print the JSON Schema of an environment, or of one section, for editors.",

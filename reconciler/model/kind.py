@@ -69,6 +69,7 @@ from .declared import Declared
 from .diagnosis import Diagnoser
 from .expansion import Expansion
 from .granted import Granted
+from .jobs import Submission, Takes
 from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .recorded import Recorded
@@ -282,6 +283,10 @@ class Kind:
     retries: Callable[[Json], Retries] | None = None
     #: How what is wrong with one, or with what it runs, is found out: for `reconcile why`.
     diagnosis: Diagnoser | None = None
+    #: How jobs of one are submitted, by its declared properties: for `reconcile jobs`.
+    submits: Callable[[Json], Submission] | None = None
+    #: Which jobs one takes, by what is declared: for `reconcile jobs`.
+    takes_jobs: Callable[[Resource, Declared], Takes] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from reconciler.operations.permissions.actions import EVENTS, WITHOUT_INDEX
+from reconciler.operations.permissions.jobs import of_jobs
 from reconciler.operations.permissions.needs import ANY, Needs, anywhere, of_apply, of_audit, of_plan, of_status, of_why
 from reconciler.operations.permissions.resources import Estate
 
@@ -24,6 +25,7 @@ class Purpose(StrEnum):
     audit = "audit"
     why = "why"
     status = "status"
+    jobs = "jobs"
 
 
 def of_drift(estate: Estate, also: Sequence[str] = ()) -> Needs:
@@ -57,4 +59,5 @@ MODES: Final[Mapping[Purpose, Mode]] = {
     Purpose.why: lambda estate, _: of_why(estate),
     Purpose.status: lambda estate, _: of_status(estate),
     Purpose.audit: lambda estate, _: of_audit(estate),
+    Purpose.jobs: lambda estate, _: of_jobs(estate),
 }
