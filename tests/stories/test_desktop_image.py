@@ -21,13 +21,26 @@ from typing import Any
 import boto3
 import pytest
 
+from reconciler.sandbox import outbox
+from tests.support.shell import Shell
 from tests.test_pipelines import passes, program
 
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = str(ROOT / "environments/dcv-desktop")
 IMAGE = ROOT / "environments/dcv-desktop/image"
 STAND_IN = ROOT / "tests/data/desktop/program.sh"
 STOOD_IN = ("chpasswd", "dbus-daemon", "dcv", "dcvgladmin", "dcvserver", "nvidia-smi", "useradd", "xhost", "Xorg")
 PASSWORD = 'correct "horse" $battery: 100% \\ staple'
+MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+    "config": {
+        "mediaType": "application/vnd.docker.container.image.v1+json",
+        "size": 1,
+        "digest": f"sha256:{'0' * 64}",
+    },
+    "layers": [],
+}
 TASK = {"TaskARN": "arn:aws:ecs:eu-west-1:123456789012:task/cluster/0123"}
 
 
@@ -79,7 +92,10 @@ def instance(monkeypatch: pytest.MonkeyPatch) -> Iterator[Instance]:
 @pytest.fixture
 def topic(served: Any) -> str:
     """The article's secrets and topic."""
-    arn = str(boto3.client("sns").create_topic(Name="DCV_Session_Ready_Notification")["TopicArn"])
+    sns = boto3.client("sns")
+    arn = str(sns.create_topic(Name="DCV_Session_Ready_Notification")["TopicArn"])
+    sns.subscribe(TopicArn=arn, Protocol="email", Endpoint="user001@example.com")
+    outbox.confirm(served.account)
     secret("Run_DCV_in_Batch", {"user001": PASSWORD})
     secret("DCV_Session_Ready_Notification", {"sns_topic_arn": arn})
     return arn
@@ -158,7 +174,7 @@ class Container:
 
 
 def mails(account: Any) -> list[Any]:
-    return [record.params for record in account.calls if record.operation == "Publish"]
+    return [one for one in outbox.messages(account.account) if one["kind"] == "email"]
 
 
 def test_the_image_and_its_scripts_pass_their_linters() -> None:
@@ -172,16 +188,22 @@ def test_the_image_and_its_scripts_pass_their_linters() -> None:
     }
 
 
-def test_a_session_from_the_secret_to_the_mail_until_the_user_logs_out(
-    topic: str, instance: Instance, served: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_article_from_its_yaml_to_the_mail_until_the_user_logs_out(
+    shell: Shell, instance: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    job, found = a_job_of_the_article(shell, monkeypatch)
+    at = shell.ok("jobs", "connect", EXAMPLE, job, "--session", "desktop", "--format", "json").json
+    (machine,) = (one for each in boto3.client("ec2").describe_instances()["Reservations"] for one in each["Instances"])
+    instance.known["public-ipv4"] = address = machine["PublicIpAddress"]
+    assert at["url"] == f"https://{machine['PublicDnsName']}:8443/#desktop"
     (tmp_path / "gpu").write_text("00000000:00:1E.0\n")
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)  # as in a job on EC2
+        monkeypatch.delenv(name)  # as in a job on EC2
     container = Container(tmp_path, ours=True)
 
-    container.start(ECS_CONTAINER_METADATA_URI_V4=f"{instance.url}/v4")
-    container.until(lambda: bool(mails(served)))
+    given = {one["name"]: one["value"] for one in found["container"]["environment"]}
+    container.start(**given, AWS_BATCH_JOB_ID=job, ECS_CONTAINER_METADATA_URI_V4=f"{instance.url}/v4")
+    container.until(lambda: bool(mails(shell.account)))
     container.log_out()
 
     assert container.ended() == 0
@@ -194,14 +216,30 @@ def test_a_session_from_the_secret_to_the_mail_until_the_user_logs_out(
         "xhost +si:localuser:user001",
         "dcvgladmin enable",
         "dcvserver -d --service",
-        "dcv create-session --type virtual --owner user001 --user user001 --init /usr/local/bin/desktop-session --gl on user001",
+        "dcv create-session --type virtual --owner user001 --user user001 --init /usr/local/bin/desktop-session --gl on desktop",
     } <= set(container.typed)
     assert 'BusID "PCI:0@0:30:0"' in (tmp_path / "xorg.conf").read_text()
-    (mail,) = mails(served)
-    assert mail["TopicArn"] == topic
-    assert {"https://203.0.113.7:8443/#user001", "AWS Batch job job-1"} <= set(mail["Message"].splitlines())
-    assert "user001 is at https://203.0.113.7:8443/#user001" in container.told
+    (mail,) = mails(shell.account)
+    assert (mail["to"], mail["subject"]) == ("user001@example.com", "Your DCV session is ready")
+    assert {f"https://{address}:8443/#desktop", f"AWS Batch job {job}"} <= set(mail["text"].splitlines())
+    assert f"user001 is at https://{address}:8443/#desktop" in container.told
     assert container.told.endswith("desktop: the user has logged out: the job ends\n")
+
+
+def a_job_of_the_article(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Any]:
+    """A session that runs: applied, with an image, the mails wanted, and submitted. Its id, and AWS's description."""
+    monkeypatch.setenv("DCV_PASSWORD", PASSWORD)
+    shell.secrets.add(PASSWORD)
+    shell.ok("apply", EXAMPLE, "--auto-approve")
+    boto3.client("ecr").put_image(repositoryName="dcv", imageTag="latest", imageManifest=json.dumps(MANIFEST))
+    outbox.confirm(shell.account.account)
+    outbox.clear(shell.account.account)
+    shell.account.change({"outcomes": {"*": ["runs-on"]}})
+    job = shell.ok("jobs", "submit", EXAMPLE, "jobDefinitions.DCV-GPU-JD", "--format", "json").json["job_id"]
+    shell.account.clock.advance(600)
+    (found,) = boto3.client("batch").describe_jobs(jobs=[job])["jobs"]
+    assert found["status"] == "RUNNING", found
+    return job, found
 
 
 def test_a_session_that_is_stopped_or_cannot_start(tmp_path: Path) -> None:
@@ -211,16 +249,16 @@ def test_a_session_that_is_stopped_or_cannot_start(tmp_path: Path) -> None:
     container = Container(tmp_path, ours=False)
 
     container.start()
-    container.until(lambda: "desktop notify user001 --no-licence" in container.typed)
+    container.until(lambda: "desktop notify desktop user001 --no-licence" in container.typed)
     container.process.send_signal(signal.SIGTERM)
 
     assert container.ended() == 143
     assert "once more without" in container.told and "no licence" in container.told
     created = [line for line in container.typed if line.startswith("dcv create-session")]
-    assert ["--gl on user001" in line for line in created] == [True, False]
-    assert container.typed[-1] == "dcv close-session user001" and not (tmp_path / "session").exists()
+    assert ["--gl on desktop" in line for line in created] == [True, False]
+    assert container.typed[-1] == "dcv close-session desktop" and not (tmp_path / "session").exists()
 
-    for gone, said in (("dcvserver", "the DCV server did not start"), ("desktop", "no user, no session")):
+    for gone, said in (("dcvserver", "the DCV server "), ("desktop", "no user, no session")):
         (container.programs / gone).unlink()
         (container.programs / gone).symlink_to("/bin/false")
         container.start()
@@ -273,12 +311,12 @@ def test_addresses_and_what_keeps_a_mail_from_being_sent(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def notify(*options: str) -> str:
-        desktop.main(["notify", "user001", *options])
+        desktop.main(["notify", "desktop", "user001", *options])
         return capsys.readouterr().err
 
     del instance.known["public-ipv4"]  # in a private subnet
-    assert "https://10.0.0.7:8443/#user001" in notify("--no-licence")
-    assert "DCV found no licence" in mails(served)[-1]["Message"]
+    assert "https://10.0.0.7:8443/#desktop" in notify("--no-licence")
+    assert "DCV found no licence" in mails(served)[-1]["text"]
 
     secret("DCV_Session_Ready_Notification", {"sns_topic_arn": topic + "-gone"})
     assert f"desktop: the topic {topic}-gone cannot be used: NotFound" in notify()

@@ -105,6 +105,13 @@ def test_what_runs_waits_and_failed(estate: Shell) -> None:
         "The program ended with exit code 3.",
     )
 
+    allowed = {
+        action
+        for one in estate.ok("permissions", "dev", "--for", "status").json["Statement"]
+        for action in one["Action"]
+    }
+    assert {*asked} - {"sts:GetCallerIdentity"} <= allowed and "iam:GetRole" not in allowed
+
     text = estate.ok("status", "dev").out
     for line in (
         "  machines  EC2   VALID  4               4        4    2 (m5.large)  2",

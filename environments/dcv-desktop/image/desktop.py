@@ -1,8 +1,8 @@
 #!/opt/desktop/bin/python
 """What the desktop asks of AWS: its user from one secret, and the mail to that user by the topic in another.
 
-    desktop account            makes the user, prints the login name
-    desktop notify SESSION     tells the user where the session is
+    desktop account                makes the user, prints the login name
+    desktop notify SESSION LOGIN   tells the user where the session is
 
 The job role, its Region and the job's id come from the job's environment. A password goes to `chpasswd` on its
 standard input: no argument, no log and no message has it.
@@ -42,13 +42,14 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("account", help="make the user of the secret, and print the login name")
     notify = commands.add_parser("notify", help="send the address of the session to the topic")
     notify.add_argument("session")
+    notify.add_argument("login")
     notify.add_argument("--no-licence", action="store_true", help="say that DCV will refuse the connection")
     given = parser.parse_args(argv)
     try:
         if given.command == "account":
             print(make_account())
         else:
-            tell_of(given.session, licensed=not given.no_licence)
+            tell_of(given.session, given.login, licensed=not given.no_licence)
     except Failure as failure:
         print(f"desktop: {failure}", file=sys.stderr)
         return 1
@@ -101,17 +102,17 @@ def run(command: list[str], text: str | None = None) -> None:
 # --- the mail ---------------------------------------------------------------------------------------------------------
 
 
-def tell_of(session: str, *, licensed: bool) -> None:
+def tell_of(session: str, login: str, *, licensed: bool) -> None:
     """Publish where the session is; the same is in the job's log."""
     url = f"https://{address()}:8443/#{session}"
-    print(f"desktop: the session of {session} is at {url}", file=sys.stderr)
+    print(f"desktop: the session of {login} is at {url}", file=sys.stderr)
     name = os.environ.get("DCV_TOPIC_SECRET", TOPIC_SECRET)
     topic = read_secret(name).get("sns_topic_arn")
     if not isinstance(topic, str) or len(topic.split(":")) != 6:
         raise Failure(f"the secret {name} has no topic ARN under sns_topic_arn")
     try:
         client("sns", topic.split(":")[3]).publish(
-            TopicArn=topic, Subject="Your DCV session is ready", Message=message(url, session, licensed=licensed)
+            TopicArn=topic, Subject="Your DCV session is ready", Message=message(url, login, licensed=licensed)
         )
     except (ClientError, BotoCoreError) as error:
         raise refusal(error, "sns:Publish", f"the topic {topic}") from None

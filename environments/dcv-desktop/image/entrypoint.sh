@@ -5,13 +5,14 @@
 # All that is said goes to the log of the job. The password is seen by `desktop account` alone.
 set -euo pipefail
 
+readonly SESSION=desktop
 readonly TICK="${DESKTOP_TICK:-1}" # seconds between looks
 readonly SERVER_LOG="${DESKTOP_SERVER_LOG:-/var/log/dcv/server.log}"
 readonly XORG_CONF="${DESKTOP_XORG_CONF:-/etc/X11/xorg.conf}"
 
 server=""
 xorg=""
-session=""
+created=""
 
 say() {
     printf 'desktop: %s\n' "$*" >&2
@@ -20,8 +21,8 @@ say() {
 # Ends what runs, and the job with the exit code $1.
 finish() {
     trap '' TERM INT
-    if [[ -n "${session}" ]]; then
-        dcv close-session "${session}" >/dev/null 2>&1 || true
+    if [[ -n "${created}" ]]; then
+        dcv close-session "${SESSION}" >/dev/null 2>&1 || true
     fi
     local pid
     for pid in ${server} ${xorg}; do
@@ -82,15 +83,16 @@ CONF
     dcvgladmin enable >/dev/null
 }
 
-# Listed as Session: 'user001' (owner:user001 type:virtual), by some releases without the quotes.
+# Listed as Session: 'desktop' (owner:user001 type:virtual), by some releases without the quotes.
 session_is_there() {
-    dcv list-sessions 2>/dev/null | grep --quiet --extended-regexp "^Session: '?${session}'? \\("
+    dcv list-sessions 2>/dev/null | grep --quiet --extended-regexp "^Session: '?${SESSION}'? \\("
 }
 
-# Makes the session, and looks whether it lasts: a desktop that cannot start takes its session along.
+# Makes the session of the user $1, and looks whether it lasts: a desktop that cannot start takes its session along.
 create_session() {
-    dcv create-session --type virtual --owner "${session}" --user "${session}" \
-        --init /usr/local/bin/desktop-session --gl "$1" "${session}" || return 1
+    dcv create-session --type virtual --owner "$1" --user "$1" \
+        --init /usr/local/bin/desktop-session --gl "$2" "${SESSION}" || return 1
+    created=yes
     local _
     for _ in 1 2 3 4 5; do
         pause
@@ -115,11 +117,10 @@ main() {
     server="$!"
     attempt 60 "${server}" dcv list-sessions || fail "the DCV server did not start: ${SERVER_LOG} says why"
 
-    session="${login}"
-    if ! create_session "${gl}"; then
+    if ! create_session "${login}" "${gl}"; then
         [[ "${gl}" == on ]] || fail "the session ended at once: /var/log/dcv says why"
         say "the desktop does not start with DCV GL: once more without (DCV_GL=off does so from the start)"
-        create_session off || fail "the session ended at once: /var/log/dcv says why"
+        create_session "${login}" off || fail "the session ended at once: /var/log/dcv says why"
     fi
 
     # The server starts without a licence, and then refuses its users.
@@ -127,7 +128,7 @@ main() {
         say "DCV has no licence and will refuse the connection: the role needs s3:GetObject on dcv-license.REGION"
         licence=(--no-licence)
     fi
-    desktop notify "${session}" "${licence[@]}" || say "no mail was sent; the session is open all the same"
+    desktop notify "${SESSION}" "${login}" "${licence[@]}" || say "no mail was sent; the session is open all the same"
 
     local misses=0
     while kill -0 "${server}" 2>/dev/null; do
@@ -136,7 +137,7 @@ main() {
             misses=0
         elif ((++misses >= 3)); then
             say "the user has logged out: the job ends"
-            session=""
+            created=""
             finish 0
         fi
     done
