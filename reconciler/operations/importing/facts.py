@@ -24,6 +24,7 @@ PARAMETERS: Final = tuple(
     for kind in kinds
 )
 _PLAIN: Final = re.compile(r"[^A-Za-z0-9]+")
+NEWEST: Final = "the image that AWS recommends; a plan changes it when AWS recommends another"
 _MOST_PARAMETERS: Final = 10  # in a call of GetParameters
 
 
@@ -42,7 +43,7 @@ class Facts:
     _lists: dict[str, Sequence[Json]] = field(default_factory=dict)
 
     def found(self, section: str, props: Json, known: Collection[Path]) -> Iterator[tuple[Path, str, str]]:
-        """(path, expression, comment) for values of ``props``; no expression where a comment is all there is to say.
+        """(path, expression, comment) for values of ``props``; either may be empty.
 
         ``known`` are the paths of values that need no look-up.
         """
@@ -55,7 +56,7 @@ class Facts:
                     found = self.subnets(value)
                     yield path, found, "" if found else "no look-up finds exactly these: neither a VPC nor a tag"
                 elif not many and isinstance(value, str) and (found := self._one(name, value)):
-                    yield path, found, ""
+                    yield path, found, NEWEST if name == "image" else ""
 
     def _one(self, name: str, value: str) -> str:
         if name == "vpc":
@@ -112,6 +113,10 @@ class Facts:
         name = str(one["GroupName"])
         below = "" if where == "${lookups.vpc}" else f"{where.removeprefix('${lookups.').rstrip('}')}-"
         return self._add(f"{below}{name}-group", {"securityGroup": {"groupName": name, "vpcId": where}}, group_id)
+
+    def named(self, kind: str, name: str, arn: str) -> str:
+        """The look-up of what is found by its name."""
+        return self._add(name, {kind: name}, arn)
 
     def image(self, image_id: str) -> str:
         """The look-up of an image, if it is the one that AWS recommends now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,14 +24,16 @@ class Secrets:
     values: dict[str, str] = field(default_factory=dict)
     places: dict[str, list[tuple[Address, Path]]] = field(default_factory=dict)
 
-    def hide(self, address: Address, props: Mapping[str, Any]) -> Any:
-        """``props`` with expressions, as placeholders, in the place of the secrets in them."""
-        found = dict(_found(props))
+    def hide(self, address: Address, props: Mapping[str, Any], names: Collection[Path]) -> Any:
+        """``props`` with expressions, as placeholders, in the place of the secrets in them; ``names`` are the paths of
+        names of other resources, which are no secrets.
+        """
+        found = dict(_found(walked(props, lambda path, value: "" if path in names else value)))
         if not found:
             return props
 
         def without(path: Path, value: str) -> str:
-            if path and path[-1] in _NAMES:
+            if path in names or (path and path[-1] in _NAMES):
                 return value
             for secret in sorted(found, key=len, reverse=True):
                 if secret in value and (secret == value or secret in secrets_in(value)):
@@ -65,7 +67,9 @@ def _found(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
             elif not isinstance(item, str):
                 yield from _found(item, beside)
     elif isinstance(value, list):
-        yield from ((text, above or "secret") for text in secret_arguments(value) if _is_literal(text))
+        for text in secret_arguments(value):
+            if _is_literal(text):
+                yield text, str(value[value.index(text) - 1])
         for item in value:
             yield from _in_text(item, above, inside=True) if isinstance(item, str) else _found(item, above)
 
@@ -74,7 +78,13 @@ def _in_text(text: str, name: str, *, inside: bool = False) -> Iterator[tuple[st
     if not inside and private_name(name) and _is_literal(text):
         yield text, name
     else:
-        yield from ((one, name) for one in secrets_in(text) if _is_literal(one))
+        yield from ((one, _name_before(text, one) or name) for one in secrets_in(text) if _is_literal(one))
+
+
+def _name_before(text: str, secret: str) -> str:
+    """The name that a secret inside a text is given to: ``DB_PASSWORD=...``, ``--password ...``; empty if none is."""
+    found = re.search(r"([A-Za-z][\w-]*)[\"']?\s*[:=\s]\s*[\"']?" + re.escape(secret), text)
+    return found[1] if found and private_name(found[1]) else ""
 
 
 def _is_literal(text: str) -> bool:

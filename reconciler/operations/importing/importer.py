@@ -9,47 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path as FilePath
 from typing import Any, Final
 
 from reconciler.account.everything import Everything
 from reconciler.config.links import Linker, Place
-from reconciler.model import OWNER_PREFIX, Address, Environment, Json, Kind, Live, Path, Resource, Scope
+from reconciler.model import OWNER_PREFIX, Address, Json, Kind, Live, Path, Resource
+from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
 from reconciler.operations.importing import existing as existing_files
 from reconciler.operations.importing import verify, writer
+from reconciler.operations.importing.attempt import Attempt, Request
 from reconciler.operations.importing.existing import Existing
 from reconciler.operations.importing.express import Expressions, literal, walked, written
 from reconciler.operations.importing.facts import Facts
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut, Naming
 from reconciler.operations.importing.hidden import Secrets
 from reconciler.operations.importing.naming import Keys, shared_prefix
-from reconciler.operations.importing.select import Selected, Wanted, select
+from reconciler.operations.importing.select import Index, Selected, select
 from reconciler.operations.importing.writer import Written
 from reconciler.planning.simplify import simplified, whole
 from reconciler.schema import registry
 
-MOST_TRIES: Final = 8
+MOST_TRIES: Final = 30  # each leaves something out, or declares it in another way
 # a resource that does not pass is declared in other ways: with all defaults, then also without short forms
 LONGEST: Final = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to import, and where to.
-
-    target       the directory or file of the environment, which may not exist yet
-    env          the environment that is there, in its account; None: a new one
-    single_file  all of a new environment in one file
-    left_out     what is known to be left out before anything is read
-    """
-
-    wanted: Wanted
-    target: FilePath
-    scope: Scope
-    env: Environment | None = None
-    single_file: bool = False
-    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +69,10 @@ class _Import:
     refused: set[tuple[tuple[str, str], str]] = field(default_factory=set)
     first_errors: dict[tuple[str, str], str] = field(default_factory=dict)
     physical: dict[Address, str] = field(default_factory=dict)
+    index: Index = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = Index(self.everything)
 
     def run(self) -> Result:
         self.left_out += (*self.request.left_out, *self.selected.left_out)
@@ -186,15 +173,33 @@ class _Import:
         for path, expression, comment in facts.found(address.section, props, list(final)):
             if expression:
                 final[path] = expression
-            else:
+            if comment:
                 express.comment(address, path, comment)
-        hidden = secrets.hide(address, props)
+        final |= self.outside(address, props, facts, final)
+        sites = {path for one in self.kinds[address.section].refs for path, _ in values_at(props, one)}
+        hidden = secrets.hide(address, props, sites)
 
         def text(path: Path, value: str) -> str:
             return final[path] if path in final else written(express.text(address, path, value))
 
         done = walked(hidden, text)
-        return {str(name): item for name, item in _placed(done, final).items()}
+        placed: dict[str, Any] = _with_literal_names(_placed(done, final))
+        return placed
+
+    def outside(self, address: Address, props: Json, facts: Facts, final: Mapping[Path, str]) -> dict[Path, str]:
+        """Look-ups by name for the ARNs of what exists and is not imported (a shared role)."""
+        found: dict[Path, str] = {}
+        for pattern, ref in self.kinds[address.section].refs.items():
+            target = self.kinds[ref.section]
+            if not target.lookup or not LOOKUP_KINDS[target.lookup].by_text or ref.late:
+                continue
+            for path, value in values_at(props, pattern):
+                if path in final or not isinstance(value, str) or not value.startswith("arn:"):
+                    continue
+                one = self.index.named(ref.section, value)
+                if one and value in one.ids:
+                    found[path] = facts.named(target.lookup, one.sought.name, value)
+        return found
 
     def of_nothing(self, address: Address, props: Json, express: Expressions) -> dict[Path, str]:
         """ARNs instead of the plain names of what does not exist: a plan takes a name for something that does."""
@@ -279,6 +284,9 @@ class _Import:
                 )
         for address, wrong in sorted(found.items()):
             if wrong.differs and not wrong.error:
+                place = (address.section, wrong.physical)
+                if place not in self.first_errors:  # no other way was better
+                    self.levels[place] = 0
                 self.notes[address] = f"a plan would change this: {wrong.differs}"
                 warnings.append(f"{address}: a plan would change {wrong.differs}")
         if self.notes:
@@ -296,16 +304,6 @@ class _Import:
         for section, refusal in sorted(self.everything.refused.items()):
             why = f"{refusal.call.action} was refused ({refusal.refused.code})"
             yield f"{section} could not be read: {why}; {refusal.advice}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One declaration and its files; ``facts`` are the values of its look-ups."""
-
-    imported: Imported
-    written: Written
-    lives: Mapping[Address, Live]
-    facts: Mapping[str, Any]
 
 
 def _placed(value: Any, final: Mapping[Path, str]) -> Any:
@@ -329,6 +327,13 @@ def _without(value: Any, parts: Sequence[str]) -> Any:
     return {
         name: _without(item, rest) if name == first else item for name, item in value.items() if rest or name != first
     }
+
+
+def _with_literal_names(value: Any) -> Any:
+    """``value`` with its keys as YAML has them: those of conditions may contain what looks like expressions."""
+    if isinstance(value, Mapping):
+        return {literal(str(name)): _with_literal_names(item) for name, item in value.items()}
+    return [_with_literal_names(item) for item in value] if isinstance(value, list) else value
 
 
 def _own_tags(live: Live) -> dict[str, str]:
