@@ -329,7 +329,7 @@ MISSING_PERMISSION = _either(
     "missing-permission",
     "`plan --check-permissions`: the role that applies has no permission for an action of the plan, or only under "
     "conditions that are not known before.",
-    "Add the action to its policies; `reconcile permissions PLAN-FILE` prints what the plan needs.",
+    "Add the action to its policies; `reconcile permissions ENV --for apply` prints the policy.",
 )
 PERMISSIONS_UNKNOWN = _error(
     "permissions-unknown",
