@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from reconciler.kinds.batch._diagnosis import around, causes, sizes
+from reconciler.kinds.batch._diagnosis import around, causes, facts, sizes
 from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, Desk, evidence, seconds, suspect
 from reconciler.kinds.batch._diagnosis.facts import Needs
 from reconciler.kinds.batch._diagnosis.sizes import Machine
@@ -258,7 +258,12 @@ def _too_large(need: Needs, every: Sequence[Machine], job: Json, names: dict[str
     ]
     advice = f"lower {first.resource} to {first.works}, or allow larger instance types"
     row = causes.row("nothing-fits")
-    return _of_resource(suspect(row, seen, names, job, says=says, advice=advice), first.resource, first.works)
+    return _of_resource(
+        suspect(row, seen, names, job, says=says, advice=advice),
+        first.resource,
+        first.works,
+        facts.asked(job, first.resource),
+    )
 
 
 def _registered_too_small(need: Needs, states: Sequence[State], job: Json, names: dict[str, str]) -> list[Suspect]:
@@ -311,10 +316,12 @@ def lacking(job_driver: str, states: Sequence[State], names: dict[str, str], job
 _MEMBERS: Final = {"VCPU": "VCpuInfo.DefaultVCpus", "MEMORY": "MemoryInfo.SizeInMiB", "GPU": "GpuInfo.Gpus[].Count"}
 
 
-def _of_resource(one: Suspect, resource: str, works: int) -> Suspect:
+def _of_resource(one: Suspect, resource: str, works: int, asked: str) -> Suspect:
     """The suspect with the entry of resourceRequirements of one resource, and a value that works."""
     settings = tuple(
-        replace(each, of_type=resource, value=str(works)) if each.path.endswith("resourceRequirements") else each
+        replace(each, of_type=resource, value=str(works), asked=asked)
+        if each.path.endswith("resourceRequirements")
+        else each
         for each in one.settings
     )
     return replace(one, settings=settings)

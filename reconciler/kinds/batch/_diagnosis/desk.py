@@ -35,10 +35,13 @@ class Desk:
         replies = yield calls
         return tuple(self._heard(call, reply) for call, reply in zip(calls, replies, strict=True))
 
-    def one(self, call: Call) -> Reads[Json | None]:
-        """The reply to one call; None if it was refused."""
-        (reply,) = yield from self.ask(call)
-        return reply
+    def one(self, call: Call, absent: tuple[str, ...] = ()) -> Reads[Json | None]:
+        """The reply to one call; None if it was refused. The codes ``absent`` say that there is nothing to read."""
+        (reply,) = yield (call,)
+        if isinstance(reply, Refused) and reply.code in absent:
+            self.asked[str(call)] = None
+            return None
+        return self._heard(call, reply)
 
     def must(self, call: Call) -> Reads[Json]:
         """The reply to a call without which nothing can be said. Raises Unreadable."""
@@ -116,10 +119,12 @@ def _setting(change: str, names: Mapping[str, str], job: Json | None, values: Ma
     section, _, path = change.partition(".")
     if section not in names:
         return None
-    of_type = ""
+    of_type = asked = ""
     if section == DEFINITIONS:
         path, of_type = _in_definition(path, job or {})
-    return Setting(section=section, name=names[section], path=path, value=values.get(change), of_type=of_type)
+        asked = facts.asked(job or {}, of_type)
+    value = values.get(change)
+    return Setting(section=section, name=names[section], path=path, value=value, of_type=of_type, asked=asked)
 
 
 def _in_definition(path: str, job: Json) -> tuple[str, str]:

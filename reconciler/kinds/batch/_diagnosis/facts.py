@@ -105,6 +105,12 @@ def needs(job: Json) -> Needs:
     return _needs(mapping(job.get("container")))
 
 
+def asked(job: Json, resource: str) -> str:
+    """How much of a resource the job's first container asks for, as it is written; empty if that is not known."""
+    listed = entries(container(job).get("resourceRequirements"))
+    return next((str(one.get("value")) for _, one in listed if resource and one.get("type") == resource), "")
+
+
 def attempts(job: Json) -> list[Attempt]:
     """The attempts that ended, in order."""
     if is_eks(job):

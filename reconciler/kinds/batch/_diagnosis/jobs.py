@@ -146,7 +146,7 @@ def _log(desk: Desk, job: Json, attempt: Attempt) -> Reads[list[str]]:
     if where is None or not attempt.stream:
         return []
     params = {"logGroupName": where[0], "logStreamName": attempt.stream, "limit": LINES, "startFromHead": False}
-    reply = yield from desk.one(Call("logs", "GetLogEvents", params))
+    reply = yield from desk.one(Call("logs", "GetLogEvents", params), absent=("ResourceNotFoundException",))
     lines = [str(one.get("message") or "").strip() for _, one in entries(mapping(reply).get("events"))]
     return [line if without_secrets(line) == line else _HIDDEN for line in lines if line]
 
@@ -170,10 +170,9 @@ def _with_instance(desk: Desk, found: Found) -> Reads[Found]:
 
 def _suspect(found: Found, names: dict[str, str], job: Json, about: str = "") -> Suspect:
     if found.row is not None:
-        values: dict[str, object] = {}
-        if found.id in ("oom", "killed-137") and (memory := facts.needs(job).memory):
-            values["jobDefinitions.resourceRequirements.MEMORY"] = str(2 * memory)
-        return suspect(found.row, found.evidence, names, job, says=found.says, values=values, about=about)
+        memory = facts.needs(job).memory
+        says = f"{found.says.removesuffix('.')}: {memory} MiB." if found.id == "oom" and memory else found.says
+        return suspect(found.row, found.evidence, names, job, says=says, about=about)
     return Suspect(
         id=causes.UNKNOWN,
         certainty=Certainty.hint,

@@ -37,7 +37,7 @@ def why_waiting(desk: Desk, job: Json, around: Around) -> Reads[list[Suspect]]:
     names = around.names(job=job)
     found = _by_declared_sizes(need, around, job)
     if found:
-        return found
+        return (yield from _with_types(desk, found, need, states, job))
     blocked = _blocked(job, names)
     if blocked is not None and blocked.certainty is Certainty.certain and blocked.id not in _SIZES:
         return [blocked]
@@ -101,7 +101,8 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
         return []
     largest = max(managed, key=surroundings.most_vcpus)
     most, wanted = surroundings.most_vcpus(largest), need.vcpus * need.nodes
-    if wanted <= most:
+    said = causes.match("blocked", [("statusReason", str(job.get("statusReason") or ""))])
+    if wanted <= most or not (all(map(_within_limit, managed)) or (said and said[0].id == "max-vcpus")):
         return []
     row = causes.row("max-vcpus") if need.nodes == 1 else causes.row("multi-node-size")
     name = largest.get("computeEnvironmentName")
@@ -117,13 +118,37 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     return [suspect(row, seen, around.names(largest, job), job, says=says, values=values)]
 
 
+def _with_types(
+    desk: Desk, found: list[Suspect], need: Needs, states: Sequence[State], job: Json
+) -> Reads[list[Suspect]]:
+    """That the environments are too small, with the values that work by what the instance types offer."""
+    (first,) = found
+    if first.id != "max-vcpus":
+        return found
+    yield from capacity.types(desk, states)
+    fitting = [one for state in states for one in state.machines or () if one.fits(need) is not sizes.Fit.NO]
+    if fitting:
+        return [_set(first, "computeEnvironments", min(one.vcpus for one in fitting))]
+    names = {setting.section: setting.name for setting in first.settings}
+    misfits = capacity.misfits(need, states, job, names)
+    if not misfits:
+        return found
+    advice = "lower what the job asks for, or allow larger instance types and raise maxvCpus"
+    return [replace(first, settings=(), advice=advice), *misfits]
+
+
+def _set(one: Suspect, section: str, value: object) -> Suspect:
+    settings = (replace(each, value=value) if each.section == section else each for each in one.settings)
+    return replace(one, settings=tuple(settings))
+
+
 def _between_instances(need: Needs, around: Around, states: Sequence[State], job: Json) -> list[Suspect]:
     """That the smallest instance for the job has more vCPUs than the environment may have."""
     found = []
     for state in states:
         fitting = [one for one in state.machines or () if one.fits(need) is not sizes.Fit.NO]
         most = surroundings.most_vcpus(state.environment)
-        if not fitting or min(one.vcpus for one in fitting) <= most:
+        if not fitting or min(one.vcpus for one in fitting) <= most or not _within_limit(state.environment):
             return []
         smallest = min(fitting, key=lambda one: one.vcpus)
         says = (
@@ -139,6 +164,12 @@ def _between_instances(need: Needs, around: Around, states: Sequence[State], job
         names = around.names(state.environment, job)
         found.append(suspect(causes.row("max-vcpus"), seen, names, job, says=says, values=values))
     return found[:1]
+
+
+def _within_limit(environment: Json) -> bool:
+    """Whether an environment keeps to maxvCpus: with other strategies than BEST_FIT one instance may exceed it."""
+    fargate = surroundings.kind_of(environment) in surroundings.FARGATE
+    return fargate or surroundings.value_of(environment, "allocationStrategy") in (None, "BEST_FIT")
 
 
 def _consumables(desk: Desk, job: Json) -> Reads[list[Suspect]]:
