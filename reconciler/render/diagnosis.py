@@ -85,7 +85,7 @@ def text(shown: Explained, paint: Paint) -> str:
         lines += ["", "Not read:"]
         lines += [f"  {one.call}: {f'allow {one.permission}' if one.permission else one.why}" for one in found.unread]
     if shown.unknown:
-        lines += ["", f"Looked at: {', '.join(found.asked)}"]
+        lines += ["", f"Read: {', '.join(found.asked)}"]
     return "\n".join(lines)
 
 
@@ -109,7 +109,7 @@ def _change(change: Place) -> str:
     to = "" if change.value is None else f" to {change.value}"
     at = f" ({located(change.root, change.pos)})" if change.pos else ""
     if change.overridden:
-        return f"what the job was submitted with{to}, which overrides {change.path} of {of}{at}"
+        return f"the value with which the job was submitted{to}; it overrides {change.path} of {of}{at}"
     return f"{change.path} of {of}{to}{at}"
 
 

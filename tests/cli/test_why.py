@@ -20,8 +20,9 @@ ENVIRONMENT = """\
 environment: prod
 region: eu-west-1
 lookups:
-  subnets: {subnets: {}}
-  groups: {securityGroup: {groupName: default}}
+  vpc: {vpc: {default: true}}
+  subnets: {subnets: {vpcId: "${lookups.vpc}"}}
+  groups: {securityGroup: {groupName: default, vpcId: "${lookups.vpc}"}}
 roles:
   nodes:
     assumeRolePolicyDocument:
@@ -38,7 +39,7 @@ computeEnvironments:
       minvCpus: 0
       maxvCpus: 8
       instanceTypes: [m5.large]
-      subnets: "${lookups.subnets}"
+      subnets: ["${lookups.subnets}"]
       securityGroupIds: ["${lookups.groups}"]
       instanceRole: nodes
 jobQueues:
@@ -55,7 +56,7 @@ jobDefinitions:
       resourceRequirements:
         - {type: VCPU, value: "1"}
         - {type: MEMORY, value: "7900"}
-    retryStrategy: {attempts: 2, evaluateOnExit: [{onStatusReason: "Host EC2*", action: RETRY}, {onReason: "*", action: EXIT}]}
+    retryStrategy: {attempts: 3, evaluateOnExit: [{onStatusReason: "Host EC2*", action: RETRY}, {onReason: "*", action: EXIT}]}
     timeout: {attemptDurationSeconds: 600}
 """
 
@@ -94,9 +95,9 @@ def test_a_night_with_a_queue(batch: Any, shell: Shell) -> None:
     shell.ok("sandbox", "advance", "12m")
 
     # a job that asks for more than its instances register: AWS says nothing, and a value that works is proposed
-    code, found = asked(shell, "prod", job)
+    status, found = asked(shell, "prod", job)
     (cause,) = found["causes"]
-    assert (code, cause["id"], cause["certainty"]) == (0, "memory-edge", "certain")
+    assert (status, cause["id"], cause["certainty"]) == (0, "memory-edge", "certain")
     assert found["subject"] == {"kind": "job", "id": job, "address": "jobDefinitions.render"}
     change, lines = cause["change"], ENVIRONMENT.splitlines()
     assert change["address"] == "jobDefinitions.render"
@@ -115,7 +116,7 @@ def test_a_night_with_a_queue(batch: Any, shell: Shell) -> None:
     assert asked(shell, fixed)[1]["causes"][0]["id"] == "none"
 
     # one that failed, with its attempts; also outside of any environment
-    code, found = asked(shell, crash)
+    status, found = asked(shell, crash)
     assert [one["id"] for one in found["causes"]] == ["app-exit"]
     assert [(one["cause"], one["decision"], one["entry"]) for one in found["attempts"]] == [
         ("host-lost", "RETRY", 0),

@@ -33,7 +33,7 @@ class Desk:
         if not calls:
             return ()
         replies = yield calls
-        return tuple(self._heard(call, reply) for call, reply in zip(calls, replies, strict=True))
+        return tuple(self._recorded(call, reply) for call, reply in zip(calls, replies, strict=True))
 
     def one(self, call: Call, absent: tuple[str, ...] = ()) -> Reads[Json | None]:
         """The reply to one call; None if it was refused. The codes ``absent`` say that there is nothing to read."""
@@ -41,7 +41,7 @@ class Desk:
         if isinstance(reply, Refused) and reply.code in absent:
             self.asked[str(call)] = None
             return None
-        return self._heard(call, reply)
+        return self._recorded(call, reply)
 
     def must(self, call: Call) -> Reads[Json]:
         """The reply to a call without which nothing can be said. Raises Unreadable."""
@@ -51,7 +51,7 @@ class Desk:
             raise Unreadable(call, reply)
         return reply
 
-    def _heard(self, call: Call, reply: Reply) -> Json | None:
+    def _recorded(self, call: Call, reply: Reply) -> Json | None:
         self.asked[str(call)] = None
         if not isinstance(reply, Refused):
             return reply
@@ -83,7 +83,7 @@ def suspect(
     names: Mapping[str, str] = EMPTY,
     job: Json | None = None,
     *,
-    says: str = "",
+    message: str = "",
     advice: str = "",
     values: Mapping[str, Any] = EMPTY,
     about: str = "",
@@ -94,7 +94,7 @@ def suspect(
     return Suspect(
         id=row.id,
         certainty=row.certainty,
-        message=says or row.says,
+        message=message or row.says,
         evidence=tuple(seen),
         advice=advice or row.advice,
         settings=tuple(setting for change in row.change if (setting := _setting(change, names, job, values))),

@@ -42,13 +42,13 @@ def why_waiting(desk: Desk, job: Json, around: Around) -> Reads[list[Suspect]]:
     if blocked is not None and blocked.certainty is Certainty.certain and blocked.id not in _SIZES:
         return [blocked]
     yield from capacity.types(desk, states)
-    found = capacity.misfits(need, states, job, names) + _between_instances(need, around, states, job)
+    found = capacity.check_sizes(need, states, job, names) + _between_instances(need, around, states, job)
     if blocked is not None and (sure(found) or blocked.id in _SIZES):
         return _with_values(blocked, found)
     if sure(found):
         return found
     found = yield from _of_hosts(desk, states)
-    found += capacity.misfits(need, states, job, names)
+    found += capacity.check_sizes(need, states, job, names)
     driver = str(at(facts.container(job), "logConfiguration", "logDriver") or "")
     found += capacity.lacking(driver, states, names, job)
     if not sure(found):
@@ -115,7 +115,7 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     seen = [*_reason(job), *seen]
     change = "computeEnvironments.computeResources.maxvCpus"
     values = {change: _whole(wanted), "jobDefinitions.resourceRequirements.VCPU": str(most)}
-    return [suspect(row, seen, around.names(largest, job), job, says=says, values=values)]
+    return [suspect(row, seen, around.names(largest, job), job, message=says, values=values)]
 
 
 def _with_types(
@@ -130,11 +130,11 @@ def _with_types(
     if fitting:
         return [_set(first, "computeEnvironments", min(one.vcpus for one in fitting))]
     names = {setting.section: setting.name for setting in first.settings}
-    misfits = capacity.misfits(need, states, job, names)
-    if not misfits:
+    too_small = capacity.check_sizes(need, states, job, names)
+    if not too_small:
         return found
-    advice = "lower what the job asks for, or allow larger instance types and raise maxvCpus"
-    return [replace(first, settings=(), advice=advice), *misfits]
+    advice = "lower what the job requests, or allow larger instance types and raise maxvCpus"
+    return [replace(first, settings=(), advice=advice), *too_small]
 
 
 def _set(one: Suspect, section: str, value: object) -> Suspect:
@@ -162,7 +162,7 @@ def _between_instances(need: Needs, around: Around, states: Sequence[State], job
         ]
         values = {"computeEnvironments.computeResources.maxvCpus": smallest.vcpus}
         names = around.names(state.environment, job)
-        found.append(suspect(causes.row("max-vcpus"), seen, names, job, says=says, values=values))
+        found.append(suspect(causes.row("max-vcpus"), seen, names, job, message=says, values=values))
     return found[:1]
 
 
@@ -188,7 +188,7 @@ def _consumables(desk: Desk, job: Json) -> Reads[list[Suspect]]:
         says = f"The job needs {wanted} of {name}, and {there} are available."
         seen = [evidence("batch:DescribeConsumableResource", "availableQuantity", there)]
         names = {"consumableResources": name}
-        found.append(suspect(causes.row("consumable-resource"), seen, names, job, says=says))
+        found.append(suspect(causes.row("consumable-resource"), seen, names, job, message=says))
     return found
 
 
@@ -208,7 +208,7 @@ def _turn(
     elif (age := desk.age(job.get("createdAt"))) is not None and age < PATIENCE and not found:
         says = f"The job was submitted {_duration(age)} ago; instances take some minutes to start."
         seen = [evidence(JOBS, "createdAt", job.get("createdAt"))]
-        found.append(suspect(causes.row("still-scaling"), seen, names, job, says=says))
+        found.append(suspect(causes.row("still-scaling"), seen, names, job, message=says))
     return found
 
 
@@ -231,10 +231,10 @@ def _behind(desk: Desk, job: Json, around: Around, position: int, names: dict[st
         says = f"The queue shares its capacity fairly, and {others}."
         policy = facts.name_of(around.queue["schedulingPolicyArn"])
         names = {**names, "schedulingPolicies": policy}
-        return [*found, suspect(causes.row("share-waiting"), seen, names, job, says=says)]
+        return [*found, suspect(causes.row("share-waiting"), seen, names, job, message=says)]
     says = f"The job is number {position + 1} in its queue; job {head} starts before it."
     advice = f"ask why of job {head}, the first of the queue"
-    return [*found, suspect(causes.row("waiting-turn"), seen, {}, job, says=says, advice=advice)]
+    return [*found, suspect(causes.row("waiting-turn"), seen, {}, job, message=says, advice=advice)]
 
 
 def _position(job: Json, around: Around) -> int | None:
