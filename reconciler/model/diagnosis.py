@@ -34,8 +34,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """A property of an object in the account: where it is declared is found by the object's name. ``value`` is one
-    that works, where that is known; ``of_type`` selects the entry of a list whose ``type`` it is.
+    """A property of an object in the account; where it is declared is found by the object's name.
+
+    ``value`` is one that works, where that is known. ``of_type`` selects the entry of a list whose ``type`` it is, and
+    ``asked`` is the value that the job in question has: it may be another than the declared one.
     """
 
     section: str
@@ -43,6 +45,7 @@ class Setting:
     path: str
     value: Any = None
     of_type: str = ""
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,9 @@ _LONGEST = 300  # characters of a piece of evidence in text
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """A property to change, and where it is declared; ``address`` is None for an object that is not declared."""
+    """A property to change, and where it is declared; ``address`` is None for an object that is not declared, and
+    ``overridden`` is a value that the request of the job has in its place.
+    """
 
     address: str | None
     name: str
@@ -24,6 +26,7 @@ class Place:
     pos: Pos | None
     root: str
     value: Any
+    overridden: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +85,7 @@ def text(shown: Explained, paint: Paint) -> str:
         lines += ["", "Not read:"]
         lines += [f"  {one.call}: {f'allow {one.permission}' if one.permission else one.why}" for one in found.unread]
     if shown.unknown:
-        lines += ["", f"Looked at: {', '.join(found.asked)}"]
+        lines += ["", f"Read: {', '.join(found.asked)}"]
     return "\n".join(lines)
 
 
@@ -105,6 +108,8 @@ def _change(change: Place) -> str:
     of = change.address or f"{change.name} (not declared here)"
     to = "" if change.value is None else f" to {change.value}"
     at = f" ({located(change.root, change.pos)})" if change.pos else ""
+    if change.overridden:
+        return f"the value with which the job was submitted{to}; it overrides {change.path} of {of}{at}"
     return f"{change.path} of {of}{to}{at}"
 
 
@@ -141,6 +146,7 @@ def _place(change: Place) -> dict[str, Any]:
         "name": change.name,
         "path": change.path,
         "value": change.value,
+        "overridden": change.overridden,
         "file": opened(change.root, pos.file) if pos else None,
         "line": pos.line if pos else None,
         "column": pos.column if pos else None,

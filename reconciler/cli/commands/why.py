@@ -66,7 +66,7 @@ def why(
         typer.Argument(
             metavar="ADDRESS|JOB-ID",
             help="A job id (ID:2 is a child of an array, ID#0 a node), an address, or the name of a queue, an "
-            "environment or a definition, whose newest job that failed or waits is meant.",
+            "environment or a definition, whose latest job that failed or waits is meant.",
             show_default=False,
             autocompletion=_subjects,
         ),
@@ -76,7 +76,7 @@ def why(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """Say why a job, a queue or an environment does not work, and what to change; exit 2 if that is unknown."""
+    """Show why a job, a queue or an environment does not work, and what to change; exit 2 if that is unknown."""
     from reconciler.operations.diagnosis import diagnose  # noqa: PLC0415  (as boto3, which it needs)
 
     terminal: Terminal = ctx.obj

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from reconciler.model import Address, Environment, Kind, Path, Resource, Unreada
 from reconciler.model import problem_codes as codes
 from reconciler.model.diagnosis import Diagnoser, Diagnosis, Question, Setting, Suspect
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
-from reconciler.operations.session import Session
+from reconciler.operations.session import Session, now_at
 from reconciler.render.diagnosis import Explained, Place
 
 PARALLELISM = 8
@@ -38,7 +37,7 @@ def diagnose(session: Session, subject: str) -> Explained:
     declared: dict[str, list[str]] = {}
     for address, resource in env.resources.items():
         declared.setdefault(address.section, []).append(resource.name)
-    now = time.time() + session.client.skew
+    now = now_at(session)
     reader = Reader(session.client, parallelism=PARALLELISM)
     try:
         for one in candidates(env, subject):
@@ -94,6 +93,7 @@ def place(env: Environment, suspect: Suspect, root: str) -> Place | None:
                 pos=pos if pos.file else None,
                 root=root,
                 value=setting.value,
+                overridden=_overridden(resource, path, setting),
             )
     first = next(iter(suspect.settings), None)
     if first is None:
@@ -112,7 +112,7 @@ def _by_address(env: Environment, address: Address) -> Candidate:
     kind, resource = kinds[address.section], env.resources.get(address)
     if kind.diagnosis is None:
         message = f"`why` does not know what is wrong with a {kind.name}"
-        raise Problems([Problem(code=codes.USAGE, message=message, hint=f"ask about {_nouns()}")])
+        raise Problems([Problem(code=codes.USAGE, message=message, hint=f"ask about: {_nouns()}")])
     if resource is None:
         hint = did_you_mean(str(address), subjects(env)) or f"ask about {one_of(subjects(env)) or 'a job id'}"
         raise Problems([Problem(code=codes.USAGE, message=f"{address} is not declared", hint=hint)])
@@ -123,6 +123,12 @@ def _named(env: Environment, section: str, name: str) -> list[Resource]:
     """The declared resource of a section with a physical name, or with this key."""
     some = [one for address, one in env.resources.items() if address.section == section]
     return [one for one in some if one.name == name] or [one for one in some if one.address.name == name]
+
+
+def _overridden(resource: Resource, path: Path, setting: Setting) -> bool:
+    """Whether the job asks for something else than its definition declares."""
+    declared = _value(resource.props, path)
+    return bool(setting.asked) and isinstance(declared, str | int) and str(declared) != setting.asked
 
 
 def _path(resource: Resource, setting: Setting) -> Path:
@@ -154,11 +160,11 @@ def _missing(env: Environment, subject: str) -> Problem:
         return Problem(
             code=codes.USAGE, message=message, hint="AWS Batch keeps jobs for at least 7 days after their end"
         )
-    message = f'neither the environment nor the account has {_nouns()} called "{subject}"'
+    message = f'neither the environment nor the account has "{subject}" as {_nouns()}'
     hint = did_you_mean(subject, [*subjects(env), *(address.name for address in env.resources)])
     return Problem(code=codes.USAGE, message=message, hint=hint or "give a job id, an address, or a name")
 
 
 def _nouns() -> str:
     nouns = sorted(kind.diagnosis.noun for kind in discover().values() if kind.diagnosis is not None)
-    return f"a {', '.join(nouns[:-1])} or {nouns[-1]}"
+    return f"{', '.join(nouns[:-1])} or {nouns[-1]}"

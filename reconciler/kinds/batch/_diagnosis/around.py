@@ -102,7 +102,7 @@ def invalid(environment: Json, about: str = "") -> Suspect:
         *([evidence(DESCRIBE_ENVIRONMENTS, f"computeEnvironments[{name}].statusReason", text)] if text else []),
     ]
     if found is None or found[0].id == causes.NONE:
-        says = f"The environment {name} is {environment.get('status')}, and AWS's text is none of the known ones."
+        says = f"The environment {name} is {environment.get('status')}, and AWS's text is not a known one."
         return Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=tuple(seen), about=about)
     return suspect(found[0], seen, names_of(environment), about=about)
 
@@ -114,7 +114,7 @@ def disabled(environment: Json, about: str = "") -> Suspect:
     change = f"{ENVIRONMENTS}.state"
     says = f"The environment {name} is DISABLED: no job starts in it."
     row = causes.row("environment-disabled")
-    return suspect(row, seen, names_of(environment), says=says, values={change: "ENABLED"}, about=about)
+    return suspect(row, seen, names_of(environment), message=says, values={change: "ENABLED"}, about=about)
 
 
 def changing(environment: Json) -> Suspect | None:

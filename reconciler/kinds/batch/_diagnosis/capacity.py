@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from reconciler.kinds.batch._diagnosis import around, causes, sizes
+from reconciler.kinds.batch._diagnosis import around, causes, facts, sizes
 from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, Desk, evidence, seconds, suspect
 from reconciler.kinds.batch._diagnosis.facts import Needs
 from reconciler.kinds.batch._diagnosis.sizes import Machine
@@ -214,7 +214,7 @@ def nothing_joined(desk: Desk, one: State) -> Suspect | None:
     return suspect(causes.row("nothing-joined"), seen, names, about=about)
 
 
-def misfits(need: Needs, states: Sequence[State], job: Json, names: dict[str, str]) -> list[Suspect]:
+def check_sizes(need: Needs, states: Sequence[State], job: Json, names: dict[str, str]) -> list[Suspect]:
     """What the instances that are registered, or the types, can never offer the job; nothing while one of them can."""
     registered = [one for state in states for one in state.joined()]
     if registered and any(_offers(one, need) for one in registered):
@@ -237,19 +237,19 @@ def misfits(need: Needs, states: Sequence[State], job: Json, names: dict[str, st
 def _too_large(need: Needs, every: Sequence[Machine], job: Json, names: dict[str, str]) -> Suspect:
     found = sizes.too_large(need, every)
     if not found:  # each resource fits some type, and no type has all of them
-        says = "No instance type of the environments has all that the job asks for."
+        says = "No instance type of the environments has all that the job requests."
         seen = [evidence(TYPES, "InstanceTypes[].InstanceType", ", ".join(one.name for one in every[-5:]))]
-        return suspect(causes.row("nothing-fits"), seen, names, job, says=says)
+        return suspect(causes.row("nothing-fits"), seen, names, job, message=says)
     first = found[0]
     if first.resource == "GPU" and first.most == 0:
-        says = f"The job asks for {_plain(first.asked)} GPU, and no instance type of the environments has one."
+        says = f"The job requests {_plain(first.asked)} GPU, and no instance type of the environments has one."
         advice = f"use instance types with GPUs in {ENVIRONMENTS}, or remove GPU from the job"
         seen = [evidence(TYPES, "InstanceTypes[].GpuInfo", None)]
         row = causes.row("nothing-fits")
-        return suspect(row, seen, names, job, says=says, advice=advice)
+        return suspect(row, seen, names, job, message=says, advice=advice)
     unit = " MiB" if first.resource == "MEMORY" else ""
     says = (
-        f"The job asks for {first.resource} {_plain(first.asked)}{unit}, and the largest instance type of the "
+        f"The job requests {first.resource} {_plain(first.asked)}{unit}, and the largest instance type of the "
         f"environments has {first.most}{unit}."
     )
     seen = [
@@ -258,7 +258,12 @@ def _too_large(need: Needs, every: Sequence[Machine], job: Json, names: dict[str
     ]
     advice = f"lower {first.resource} to {first.works}, or allow larger instance types"
     row = causes.row("nothing-fits")
-    return _of_resource(suspect(row, seen, names, job, says=says, advice=advice), first.resource, first.works)
+    return _of_resource(
+        suspect(row, seen, names, job, message=says, advice=advice),
+        first.resource,
+        first.works,
+        facts.asked(job, first.resource),
+    )
 
 
 def _registered_too_small(need: Needs, states: Sequence[State], job: Json, names: dict[str, str]) -> list[Suspect]:
@@ -267,20 +272,20 @@ def _registered_too_small(need: Needs, states: Sequence[State], job: Json, names
     most = max((sizes.registered(one, "MEMORY") for one in able), default=0)
     if not most or most >= need.memory:
         return []
-    says = f"The job asks for {need.memory} MiB of memory, and the instances register {most} MiB."
+    says = f"The job requests {need.memory} MiB of memory, and the instances register {most} MiB."
     seen = [
         evidence("batch:DescribeJobs", "resourceRequirements[MEMORY]", str(need.memory)),
         evidence(INSTANCES, "containerInstances[].registeredResources[MEMORY]", most),
     ]
     change = "jobDefinitions.resourceRequirements.MEMORY"
-    return [suspect(causes.row("memory-edge"), seen, names, job, says=says, values={change: str(most)})]
+    return [suspect(causes.row("memory-edge"), seen, names, job, message=says, values={change: str(most)})]
 
 
 def _at_the_edge(need: Needs, every: Sequence[Machine], job: Json, names: dict[str, str]) -> Suspect:
     able = [one for one in every if one.vcpus >= need.vcpus and one.gpus >= need.gpus]
     largest = max(able, key=lambda one: one.memory)
     says = (
-        f"The job asks for {need.memory} MiB of memory; {largest.name} advertises {largest.memory} MiB, and registers "
+        f"The job requests {need.memory} MiB of memory; {largest.name} advertises {largest.memory} MiB, and registers "
         "less."
     )
     seen = [
@@ -290,7 +295,7 @@ def _at_the_edge(need: Needs, every: Sequence[Machine], job: Json, names: dict[s
     change = "jobDefinitions.resourceRequirements.MEMORY"
     row = causes.row("memory-edge")
     values = {change: str(largest.proposed)}
-    return replace(suspect(row, seen, names, job, says=says, values=values), certainty=Certainty.hint)
+    return replace(suspect(row, seen, names, job, message=says, values=values), certainty=Certainty.hint)
 
 
 def lacking(job_driver: str, states: Sequence[State], names: dict[str, str], job: Json) -> list[Suspect]:
@@ -305,16 +310,18 @@ def lacking(job_driver: str, states: Sequence[State], names: dict[str, str], job
         return []
     seen = [evidence(INSTANCES, "containerInstances[].attributes", f"no {wanted}")]
     says = f"The instances do not support the log driver {job_driver}."
-    return [suspect(causes.row("log-driver"), seen, names, job, says=says)]
+    return [suspect(causes.row("log-driver"), seen, names, job, message=says)]
 
 
 _MEMBERS: Final = {"VCPU": "VCpuInfo.DefaultVCpus", "MEMORY": "MemoryInfo.SizeInMiB", "GPU": "GpuInfo.Gpus[].Count"}
 
 
-def _of_resource(one: Suspect, resource: str, works: int) -> Suspect:
+def _of_resource(one: Suspect, resource: str, works: int, asked: str) -> Suspect:
     """The suspect with the entry of resourceRequirements of one resource, and a value that works."""
     settings = tuple(
-        replace(each, of_type=resource, value=str(works)) if each.path.endswith("resourceRequirements") else each
+        replace(each, of_type=resource, value=str(works), asked=asked)
+        if each.path.endswith("resourceRequirements")
+        else each
         for each in one.settings
     )
     return replace(one, settings=settings)

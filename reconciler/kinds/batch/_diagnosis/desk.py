@@ -33,12 +33,15 @@ class Desk:
         if not calls:
             return ()
         replies = yield calls
-        return tuple(self._heard(call, reply) for call, reply in zip(calls, replies, strict=True))
+        return tuple(self._recorded(call, reply) for call, reply in zip(calls, replies, strict=True))
 
-    def one(self, call: Call) -> Reads[Json | None]:
-        """The reply to one call; None if it was refused."""
-        (reply,) = yield from self.ask(call)
-        return reply
+    def one(self, call: Call, absent: tuple[str, ...] = ()) -> Reads[Json | None]:
+        """The reply to one call; None if it was refused. The codes ``absent`` say that there is nothing to read."""
+        (reply,) = yield (call,)
+        if isinstance(reply, Refused) and reply.code in absent:
+            self.asked[str(call)] = None
+            return None
+        return self._recorded(call, reply)
 
     def must(self, call: Call) -> Reads[Json]:
         """The reply to a call without which nothing can be said. Raises Unreadable."""
@@ -48,7 +51,7 @@ class Desk:
             raise Unreadable(call, reply)
         return reply
 
-    def _heard(self, call: Call, reply: Reply) -> Json | None:
+    def _recorded(self, call: Call, reply: Reply) -> Json | None:
         self.asked[str(call)] = None
         if not isinstance(reply, Refused):
             return reply
@@ -80,7 +83,7 @@ def suspect(
     names: Mapping[str, str] = EMPTY,
     job: Json | None = None,
     *,
-    says: str = "",
+    message: str = "",
     advice: str = "",
     values: Mapping[str, Any] = EMPTY,
     about: str = "",
@@ -91,7 +94,7 @@ def suspect(
     return Suspect(
         id=row.id,
         certainty=row.certainty,
-        message=says or row.says,
+        message=message or row.says,
         evidence=tuple(seen),
         advice=advice or row.advice,
         settings=tuple(setting for change in row.change if (setting := _setting(change, names, job, values))),
@@ -116,10 +119,12 @@ def _setting(change: str, names: Mapping[str, str], job: Json | None, values: Ma
     section, _, path = change.partition(".")
     if section not in names:
         return None
-    of_type = ""
+    of_type = asked = ""
     if section == DEFINITIONS:
         path, of_type = _in_definition(path, job or {})
-    return Setting(section=section, name=names[section], path=path, value=values.get(change), of_type=of_type)
+        asked = facts.asked(job or {}, of_type)
+    value = values.get(change)
+    return Setting(section=section, name=names[section], path=path, value=value, of_type=of_type, asked=asked)
 
 
 def _in_definition(path: str, job: Json) -> tuple[str, str]:

@@ -105,6 +105,12 @@ def needs(job: Json) -> Needs:
     return _needs(mapping(job.get("container")))
 
 
+def asked(job: Json, resource: str) -> str:
+    """How much of a resource the job's first container asks for, as it is written; empty if that is not known."""
+    listed = entries(container(job).get("resourceRequirements"))
+    return next((str(one.get("value")) for _, one in listed if resource and one.get("type") == resource), "")
+
+
 def attempts(job: Json) -> list[Attempt]:
     """The attempts that ended, in order."""
     if is_eks(job):
@@ -198,7 +204,7 @@ def _attempt(number: int, one: Json) -> Attempt:
     found = [("container.reason", mapping(one.get("container")))] if one.get("container") else []
     for _, task in entries(one.get("taskProperties")):
         found += [(f"containers[{index}].reason", each) for index, each in entries(task.get("containers"))]
-    return _made(number, one, found, str(mapping(one.get("container")).get("taskArn") or _task(one)))
+    return _result(number, one, found, str(mapping(one.get("container")).get("taskArn") or _task(one)))
 
 
 def _task(one: Json) -> str:
@@ -208,10 +214,10 @@ def _task(one: Json) -> str:
 
 def _pod_attempt(number: int, one: Json) -> Attempt:
     both = [*items(one.get("initContainers")), *items(one.get("containers"))]
-    return _made(number, one, [("containers[].reason", mapping(each)) for each in both], "")
+    return _result(number, one, [("containers[].reason", mapping(each)) for each in both], "")
 
 
-def _made(number: int, one: Json, found: list[tuple[str, Mapping[str, Any]]], task: str) -> Attempt:
+def _result(number: int, one: Json, found: list[tuple[str, Mapping[str, Any]]], task: str) -> Attempt:
     codes = [code for _, each in found if (code := as_int(each.get("exitCode"))) is not None]
     streams = [str(each["logStreamName"]) for _, each in found if each.get("logStreamName")]
     return Attempt(

@@ -38,7 +38,7 @@ _DONE: Final = ("SUCCEEDED", "FAILED")
 _FINE: Final = {
     "SUCCEEDED": "The job succeeded.",
     "RUNNING": "The job is running.",
-    "SUBMITTED": "The job was just submitted; AWS Batch has not looked at it yet.",
+    "SUBMITTED": "The job was just submitted; AWS Batch has not evaluated it yet.",
     "STARTING": "The job is starting.",
 }
 _HIDDEN: Final = "(a line with a secret)"
@@ -146,7 +146,7 @@ def _log(desk: Desk, job: Json, attempt: Attempt) -> Reads[list[str]]:
     if where is None or not attempt.stream:
         return []
     params = {"logGroupName": where[0], "logStreamName": attempt.stream, "limit": LINES, "startFromHead": False}
-    reply = yield from desk.one(Call("logs", "GetLogEvents", params))
+    reply = yield from desk.one(Call("logs", "GetLogEvents", params), absent=("ResourceNotFoundException",))
     lines = [str(one.get("message") or "").strip() for _, one in entries(mapping(reply).get("events"))]
     return [line if without_secrets(line) == line else _HIDDEN for line in lines if line]
 
@@ -170,16 +170,15 @@ def _with_instance(desk: Desk, found: Found) -> Reads[Found]:
 
 def _suspect(found: Found, names: dict[str, str], job: Json, about: str = "") -> Suspect:
     if found.row is not None:
-        values: dict[str, object] = {}
-        if found.id in ("oom", "killed-137") and (memory := facts.needs(job).memory):
-            values["jobDefinitions.resourceRequirements.MEMORY"] = str(2 * memory)
-        return suspect(found.row, found.evidence, names, job, says=found.says, values=values, about=about)
+        memory = facts.needs(job).memory
+        says = f"{found.says.removesuffix('.')}: {memory} MiB." if found.id == "oom" and memory else found.says
+        return suspect(found.row, found.evidence, names, job, message=says, about=about)
     return Suspect(
         id=causes.UNKNOWN,
         certainty=Certainty.hint,
         message=found.says,
         evidence=found.evidence,
-        advice="look at the log of the job, and within an hour at its task in Amazon ECS",
+        advice="see the log of the job, and within an hour its task in Amazon ECS",
         about=about,
     )
 
@@ -203,7 +202,7 @@ def _children(desk: Desk, parent: Json, names: dict[str, str]) -> Reads[list[Sus
         grouped[found.id, found.says].append((child, found))
     total = as_int(at(parent, "arrayProperties", "statusSummary", "FAILED")) or len(ids)
     counts = evidence(JOBS, "arrayProperties.statusSummary", mapping(at(parent, "arrayProperties", "statusSummary")))
-    said = suspect(causes.row("array-child-failed"), [counts], {}, says=f"{total} children of the array job failed.")
+    said = suspect(causes.row("array-child-failed"), [counts], {}, message=f"{total} children of the array job failed.")
     found_all = []
     for some in sorted(grouped.values(), key=len, reverse=True):
         indexes = [str(child.get("jobId")).rpartition(":")[2] for child, _ in some]
@@ -240,7 +239,7 @@ def _pending(desk: Desk, job: Json) -> Reads[list[Suspect]]:
             names = {DEFINITIONS: facts.name_of(job.get("jobDefinition"))}
             failed = (yield from _children(desk, job, names)) if shown.get("FAILED") else []
             stuck = (yield from _stuck_children(desk, job)) if shown.keys() <= _NOT_YET else []
-            return [*stuck, suspect(causes.row("array-parent"), seen, says=says), *failed]
+            return [*stuck, suspect(causes.row("array-parent"), seen, message=says), *failed]
     return (yield from _upstream(desk, job, ""))
 
 
@@ -263,7 +262,7 @@ def _upstream(desk: Desk, job: Json, status: str) -> Reads[list[Suspect]]:
         if not status:
             says = f"The job waits for {one.get('jobName')} ({one.get('jobId')}), which is {theirs}."
             seen = [evidence(JOBS, "dependsOn", one.get("jobId")), evidence(JOBS, "status", theirs)]
-            found.append(suspect(causes.row("dependency"), seen, says=says))
+            found.append(suspect(causes.row("dependency"), seen, message=says))
     return found
 
 
@@ -314,7 +313,9 @@ def _starting(desk: Desk, job: Json) -> Reads[list[Suspect]]:
     if began and not ended:
         says = f"The image has been pulled for {int(age // 60)} min: a large image, or a slow disk or network."
         seen = [evidence(failures.TASKS, "tasks[].pullStartedAt", str(began))]
-        return [replace(suspect(causes.row("starting-slow"), seen, names, job, says=says), certainty=Certainty.likely)]
+        return [
+            replace(suspect(causes.row("starting-slow"), seen, names, job, message=says), certainty=Certainty.likely)
+        ]
     seen = [evidence(failures.TASKS, "tasks[].lastStatus", task.get("lastStatus"))]
     return [suspect(causes.row("starting-slow"), seen, names, job)]
 
@@ -333,10 +334,7 @@ def _fine(job: Json, attempts: Sequence[Attempt]) -> Suspect:
     says, seen = _FINE[status], [evidence(JOBS, "status", status)]
     if attempts and status in ("SUCCEEDED", "RUNNING", "STARTING"):
         earlier = len(attempts) - (1 if status == "SUCCEEDED" else 0)
-        says += (
-            f" {earlier} earlier attempt{'s' if earlier > 1 else ''} failed and was retried." if earlier == 1 else ""
-        )
-        says += f" {earlier} earlier attempts failed and were retried." if earlier > 1 else ""
+        says += f" {_retried(earlier)}" if earlier else ""
     return Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=tuple(seen))
 
 
@@ -387,7 +385,7 @@ def _service_failure(job: Json, seen: list[Evidence]) -> Suspect:
         certainty=Certainty.hint,
         message="The service job failed.",
         evidence=tuple(seen),
-        advice="look at the job in the service that runs it",
+        advice="see the job in the service that runs it",
     )
 
 

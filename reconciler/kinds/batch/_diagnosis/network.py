@@ -72,7 +72,7 @@ def _role(desk: Desk, state: State, profile: Json | None) -> Reads[list[Suspect]
     row = causes.row("instance-role")
     if not roles:
         seen = [evidence("iam:GetInstanceProfile", "InstanceProfile.Roles", [])]
-        return [suspect(row, seen, names, says="The instance profile has no role.", about=about)]
+        return [suspect(row, seen, names, message="The instance profile has no role.", about=about)]
     name, arn = str(roles[0].get("RoleName")), str(roles[0].get("Arn"))
     attached = yield from desk.one(Call("iam", "ListAttachedRolePolicies", {"RoleName": name}, all_pages=True))
     if any(one.get("PolicyName") == POLICY for _, one in entries(mapping(attached).get("AttachedPolicies"))):
@@ -86,7 +86,7 @@ def _role(desk: Desk, state: State, profile: Json | None) -> Reads[list[Suspect]
         return []
     actions = ", ".join(str(one.get("EvalActionName")) for one in refused)
     seen = [evidence("iam:SimulatePrincipalPolicy", "EvaluationResults[].EvalDecision", f"{actions}: denied")]
-    return [suspect(row, seen, names, says=f"The instance role {name} does not allow {actions}.", about=about)]
+    return [suspect(row, seen, names, message=f"The instance role {name} does not allow {actions}.", about=about)]
 
 
 def _user_data(state: State, reply: Json | None) -> list[Suspect]:
@@ -123,7 +123,7 @@ def _groups(state: State, reply: Json | None) -> list[Suspect]:
         causes.row("no-way-out"),
         seen,
         around.names_of(state.environment),
-        says=says,
+        message=says,
         advice=advice,
         about=f"environment {state.name}",
     )
@@ -182,7 +182,7 @@ def _routes(desk: Desk, state: State, replies: Mapping[str, Json | None]) -> Rea
         evidence("ec2:DescribeVpcEndpoints", "VpcEndpoints[].ServiceName", sorted(served)),
     ]
     row, names = causes.row("no-way-out"), around.names_of(state.environment)
-    return [suspect(row, seen, names, says=says, advice=advice, about=f"environment {state.name}")]
+    return [suspect(row, seen, names, message=says, advice=advice, about=f"environment {state.name}")]
 
 
 def _table(subnet: Json, tables: list[Json], main: list[Json]) -> Json | None:

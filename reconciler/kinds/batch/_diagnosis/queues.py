@@ -115,13 +115,13 @@ def _invalid_queue(queue: Json) -> Suspect:
     text = str(queue.get("statusReason") or "")
     seen = [evidence(surroundings.DESCRIBE_QUEUES, "status", "INVALID")]
     seen += [evidence(surroundings.DESCRIBE_QUEUES, "statusReason", text)] if text else []
-    says = "The queue is INVALID, which is rare: its environments or its scheduling policy may be gone."
+    says = "The queue is INVALID, which is rare: its environments or its scheduling policy may not exist any more."
     return Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=tuple(seen))
 
 
 def _new_text(text: str) -> Suspect:
     seen = (Evidence(call=capacity.ACTIVITIES, field="Activities[].StatusMessage", value=text),)
-    says = "Launches of instances fail, and AWS's text is none of the known ones."
+    says = "Launches of instances fail, and AWS's text is not a known one."
     return Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=seen)
 
 

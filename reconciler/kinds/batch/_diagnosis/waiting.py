@@ -37,18 +37,18 @@ def why_waiting(desk: Desk, job: Json, around: Around) -> Reads[list[Suspect]]:
     names = around.names(job=job)
     found = _by_declared_sizes(need, around, job)
     if found:
-        return found
+        return (yield from _with_types(desk, found, need, states, job))
     blocked = _blocked(job, names)
     if blocked is not None and blocked.certainty is Certainty.certain and blocked.id not in _SIZES:
         return [blocked]
     yield from capacity.types(desk, states)
-    found = capacity.misfits(need, states, job, names) + _between_instances(need, around, states, job)
+    found = capacity.check_sizes(need, states, job, names) + _between_instances(need, around, states, job)
     if blocked is not None and (sure(found) or blocked.id in _SIZES):
         return _with_values(blocked, found)
     if sure(found):
         return found
     found = yield from _of_hosts(desk, states)
-    found += capacity.misfits(need, states, job, names)
+    found += capacity.check_sizes(need, states, job, names)
     driver = str(at(facts.container(job), "logConfiguration", "logDriver") or "")
     found += capacity.lacking(driver, states, names, job)
     if not sure(found):
@@ -101,7 +101,8 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
         return []
     largest = max(managed, key=surroundings.most_vcpus)
     most, wanted = surroundings.most_vcpus(largest), need.vcpus * need.nodes
-    if wanted <= most:
+    said = causes.match("blocked", [("statusReason", str(job.get("statusReason") or ""))])
+    if wanted <= most or not (all(map(_within_limit, managed)) or (said and said[0].id == "max-vcpus")):
         return []
     row = causes.row("max-vcpus") if need.nodes == 1 else causes.row("multi-node-size")
     name = largest.get("computeEnvironmentName")
@@ -114,7 +115,31 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     seen = [*_reason(job), *seen]
     change = "computeEnvironments.computeResources.maxvCpus"
     values = {change: _whole(wanted), "jobDefinitions.resourceRequirements.VCPU": str(most)}
-    return [suspect(row, seen, around.names(largest, job), job, says=says, values=values)]
+    return [suspect(row, seen, around.names(largest, job), job, message=says, values=values)]
+
+
+def _with_types(
+    desk: Desk, found: list[Suspect], need: Needs, states: Sequence[State], job: Json
+) -> Reads[list[Suspect]]:
+    """That the environments are too small, with the values that work by what the instance types offer."""
+    (first,) = found
+    if first.id != "max-vcpus":
+        return found
+    yield from capacity.types(desk, states)
+    fitting = [one for state in states for one in state.machines or () if one.fits(need) is not sizes.Fit.NO]
+    if fitting:
+        return [_set(first, "computeEnvironments", min(one.vcpus for one in fitting))]
+    names = {setting.section: setting.name for setting in first.settings}
+    too_small = capacity.check_sizes(need, states, job, names)
+    if not too_small:
+        return found
+    advice = "lower what the job requests, or allow larger instance types and raise maxvCpus"
+    return [replace(first, settings=(), advice=advice), *too_small]
+
+
+def _set(one: Suspect, section: str, value: object) -> Suspect:
+    settings = (replace(each, value=value) if each.section == section else each for each in one.settings)
+    return replace(one, settings=tuple(settings))
 
 
 def _between_instances(need: Needs, around: Around, states: Sequence[State], job: Json) -> list[Suspect]:
@@ -123,7 +148,7 @@ def _between_instances(need: Needs, around: Around, states: Sequence[State], job
     for state in states:
         fitting = [one for one in state.machines or () if one.fits(need) is not sizes.Fit.NO]
         most = surroundings.most_vcpus(state.environment)
-        if not fitting or min(one.vcpus for one in fitting) <= most:
+        if not fitting or min(one.vcpus for one in fitting) <= most or not _within_limit(state.environment):
             return []
         smallest = min(fitting, key=lambda one: one.vcpus)
         says = (
@@ -137,8 +162,14 @@ def _between_instances(need: Needs, around: Around, states: Sequence[State], job
         ]
         values = {"computeEnvironments.computeResources.maxvCpus": smallest.vcpus}
         names = around.names(state.environment, job)
-        found.append(suspect(causes.row("max-vcpus"), seen, names, job, says=says, values=values))
+        found.append(suspect(causes.row("max-vcpus"), seen, names, job, message=says, values=values))
     return found[:1]
+
+
+def _within_limit(environment: Json) -> bool:
+    """Whether an environment keeps to maxvCpus: with other strategies than BEST_FIT one instance may exceed it."""
+    fargate = surroundings.kind_of(environment) in surroundings.FARGATE
+    return fargate or surroundings.value_of(environment, "allocationStrategy") in (None, "BEST_FIT")
 
 
 def _consumables(desk: Desk, job: Json) -> Reads[list[Suspect]]:
@@ -157,7 +188,7 @@ def _consumables(desk: Desk, job: Json) -> Reads[list[Suspect]]:
         says = f"The job needs {wanted} of {name}, and {there} are available."
         seen = [evidence("batch:DescribeConsumableResource", "availableQuantity", there)]
         names = {"consumableResources": name}
-        found.append(suspect(causes.row("consumable-resource"), seen, names, job, says=says))
+        found.append(suspect(causes.row("consumable-resource"), seen, names, job, message=says))
     return found
 
 
@@ -177,7 +208,7 @@ def _turn(
     elif (age := desk.age(job.get("createdAt"))) is not None and age < PATIENCE and not found:
         says = f"The job was submitted {_duration(age)} ago; instances take some minutes to start."
         seen = [evidence(JOBS, "createdAt", job.get("createdAt"))]
-        found.append(suspect(causes.row("still-scaling"), seen, names, job, says=says))
+        found.append(suspect(causes.row("still-scaling"), seen, names, job, message=says))
     return found
 
 
@@ -200,10 +231,10 @@ def _behind(desk: Desk, job: Json, around: Around, position: int, names: dict[st
         says = f"The queue shares its capacity fairly, and {others}."
         policy = facts.name_of(around.queue["schedulingPolicyArn"])
         names = {**names, "schedulingPolicies": policy}
-        return [*found, suspect(causes.row("share-waiting"), seen, names, job, says=says)]
+        return [*found, suspect(causes.row("share-waiting"), seen, names, job, message=says)]
     says = f"The job is number {position + 1} in its queue; job {head} starts before it."
     advice = f"ask why of job {head}, the first of the queue"
-    return [*found, suspect(causes.row("waiting-turn"), seen, {}, job, says=says, advice=advice)]
+    return [*found, suspect(causes.row("waiting-turn"), seen, {}, job, message=says, advice=advice)]
 
 
 def _position(job: Json, around: Around) -> int | None:
