@@ -58,7 +58,7 @@ Words = Annotated[
     typer.Argument(
         metavar="[ENV] JOB...",
         help="An environment, which may be left out as in other commands; then ids, ARNs or names of jobs "
-        "(ID:3 is a child of an array, ID#0 a node). A name means the newest job that has it.",
+        "(ID:3 is a child of an array, ID#0 a node). A name means the latest job that has it.",
         show_default=False,
         autocompletion=environments,
     ),

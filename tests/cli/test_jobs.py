@@ -12,6 +12,7 @@ import boto3
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.support.permitted import ACCOUNT, REGION, Permitted, actions_of
 from tests.support.shell import Result, Shell, Ticking
 
 VALID = Draft202012Validator(
@@ -106,7 +107,7 @@ def test_the_exit_code_tells_how_a_job_ended(lab: Shell) -> None:
 
     asked(lab)
     late = lab("jobs", "submit", "web", "--wait", "--timeout", "10m", "--name", "slow")
-    assert late.code == 2 and "RUNNING" in late.err and "the job goes on: `reconcile jobs show" in late.err
+    assert late.code == 2 and "RUNNING" in late.err and "the job continues: `reconcile jobs show" in late.err
     calls = asked(lab)
     assert calls["SubmitJob"] == 1 and calls["DescribeJobs"] <= 24 + 48 + 1  # every 5, later every 10 seconds
 
@@ -148,10 +149,8 @@ def test_what_was_submitted_is_found_stopped_and_reached(lab: Shell) -> None:
         "--parameters portNumber=8443,localPortNumber=8443 --region eu-west-1"
     )
     fargate = lab.ok("jobs", "connect", "foreign", "--port", "443", "--session", "demo")
-    assert asked(lab) == {
-        **{"DescribeJobQueues": 1, "ListJobs": 2, "DescribeJobs": 1},
-        **{"DescribeTasks": 1, "DescribeNetworkInterfaces": 1},
-    }
+    found_by_name = {"DescribeJobQueues": 1, "ListJobs": 2, "DescribeJobs": 1}
+    assert asked(lab) == {**found_by_name, "DescribeTasks": 1, "DescribeNetworkInterfaces": 1}
     assert fargate.out.startswith("https://") and fargate.out.rstrip().endswith("/#demo")
     assert "is an array of 3; running: " in lab("jobs", "connect", array).err
 
@@ -228,7 +227,7 @@ LOST: list[tuple[str, dict[str, Any], list[str], int, str]] = [
     ("reply lost, of a name that others have", {"lost": True}, ["--name", "taken"], 0, "found by its name"),
     ("request lost", {"code": "InternalError", "status": 500}, ["--name", "taken"], 0, "Sent 2 times"),
     ("throttled", {"throttle": True, "times": 2}, [], 0, "Sent 3 times"),
-    ("no server", {"code": "InternalError", "status": 503, "times": 9}, [], 1, "it is unknown whether"),
+    ("no server", {"code": "InternalError", "status": 503, "times": 9}, [], 1, "was submitted is unknown"),
     ("refused", {"deny": True}, [], 1, "allow batch:SubmitJob: see `reconcile permissions --for jobs`"),
     ("found too late", {"lost": True}, ["--name", "unlisted"], 1, "submitted-perhaps"),
 ]
@@ -253,3 +252,26 @@ def test_a_lost_reply_never_submits_twice(lab: Shell) -> None:
         lab.account.faults.clear()
         wanted = 0 if title in ("no server", "refused") else 1
         assert jobs() - before == wanted, title
+
+
+def test_the_printed_policy_is_enough_and_no_more(lab: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(lab, render=[{"seconds": 9000, "lines": ["hello"]}], web=[{"seconds": 9000}])
+    permitted = Permitted(lab, monkeypatch)
+    policies = permitted.policies("lab", "--for", "jobs", "--account", ACCOUNT, "--region", REGION, folder=tmp_path)
+
+    def run(*words: str) -> str:
+        done = permitted.run(policies, "jobs", *words)
+        assert (done.code, permitted.denied) == (0, set()), (done.told, permitted.denied)
+        return done.out.strip()
+
+    array = run("submit", "render", "--array", "2")
+    web = run("submit", "web")
+    lab.account.clock.advance(400)
+    run("list")
+    run("show", web)
+    assert "hello" in run("logs", array)
+    run("logs", f"{array}:0")
+    run("connect", f"{array}:0")
+    run("connect", web)
+    run("stop", array, web)
+    assert actions_of(policies) - permitted.asked == set()

@@ -144,8 +144,8 @@ def ending_of(attempt: Mapping[str, Any], cause: Cause | None = None) -> Ending:
 
 
 def decisions(env: Environment, job: Mapping[str, Any], root: str) -> list[dict[str, Any] | None]:
-    """For each attempt what became of the job, and the rule that decided: AWS does not tell, so the rules are applied
-    to what it tells. ``as_expected`` is false where AWS did otherwise.
+    """For each attempt what became of the job, and the rule that decided: AWS does not report it, so the rules are
+    applied to what it reports. ``as_expected`` is false where AWS did otherwise.
     """
     attempts: Sequence[Mapping[str, Any]] = job.get("attempts") or job.get("eksAttempts") or []
     kind = next(iter(kinds_that("retries")), None)
