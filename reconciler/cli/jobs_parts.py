@@ -65,8 +65,10 @@ def after_submit(
         "attempts": None,
     }
     if not terminal.as_json:
-        terminal.note(f"Submitted {terminal.mask.line(submitted.name)} to {submitted.queue}.")
-        terminal.result(submitted.job_id)
+        name = terminal.mask.line(submitted.name)
+        terminal.note(f"Submitted {name} to {submitted.queue}{f': {submitted.job_id}' if follow else '.'}")
+        if not follow:  # then stdout has the output of the job and nothing else
+            terminal.result(submitted.job_id)
     elif terminal.as_lines:
         terminal.line({"type": "submitted", **document})
     if not (wait or follow):
@@ -188,11 +190,27 @@ def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]])
     """Print jobs with all their attempts."""
     scope = desk.session.scope
     where = {"root": terminal.root, "partition": scope.partition, "region": scope.region}
-    found = [shown.whole(desk.env, job, **where) for job in jobs]
+    found = [shown.whole(desk.env, job, **where) | {"failed_children": _failed(desk, job)} for job in jobs]
     if terminal.as_json:
         terminal.document(terminal.mask.value({"jobs": found}))
     else:
         terminal.result("\n\n".join(as_text.whole(job, terminal.mask, paint()) for job in found))
+
+
+def _failed(desk: Desk, job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The children of an array that failed, with one call if there are any."""
+    counts = (job.get("arrayProperties") or {}).get("statusSummary") or {}
+    if not counts.get("FAILED"):
+        return []
+    listed = desk.list(arrayJobId=job["jobId"], jobStatus="FAILED")
+    return [
+        {
+            "job_id": one["jobId"],
+            "status_reason": one.get("statusReason") or None,
+            "exit_code": (one.get("container") or {}).get("exitCode"),
+        }
+        for one in sorted(listed, key=lambda one: int(one["jobId"].rpartition(":")[2]))
+    ]
 
 
 def show_stopped(terminal: Terminal, found: Stopped) -> int:

@@ -58,8 +58,8 @@ def test_a_job_is_submitted_followed_and_explained(lab: Shell) -> None:
     scripted(lab, render=[{**HOST_LOST, "lines": ["first try"]}, {"exitCode": 3}, {"exitCode": 0, "lines": told}])
     done = lab.ok("jobs", "submit", "render", "--parameter", "frame=7", "--env", f"API_TOKEN={SECRET}", "--follow")
 
-    job, *lines = done.out.splitlines()
-    assert lines == [
+    job = done.err.split(" to main: ")[1].split()[0]
+    assert done.out.splitlines() == [
         *("first try", "attempt 3 | loading", "attempt 3 | token is (sensitive)", "attempt 3 | frame 7 done"),
     ]
     assert "SUCCEEDED after 3 attempts, exit code 0" in done.err
@@ -103,6 +103,14 @@ def test_a_job_is_submitted_followed_and_explained(lab: Shell) -> None:
 def test_the_exit_code_tells_how_a_job_ended(lab: Shell) -> None:
     scripted(lab, render=[{"exitCode": 1}], web=[{"exitCode": 0, "seconds": 9000}])
     failed = lab("jobs", "submit", "render", "--wait", "--format", "json")
+    array = lab("jobs", "submit", "render", "--array", "2", "--wait").out.strip()
+    asked(lab)
+    shown = lab.ok("jobs", "show", array)
+    assert asked(lab) == {"DescribeJobs": 1, "ListJobs": 1}
+    for index in range(2):
+        assert f"  failed      {array}:{index}: exit code 1; Essential container in task exited" in shown.out
+    (parent,) = document(lab.ok("jobs", "show", array, "--format", "json"))["jobs"]
+    assert [one["exit_code"] for one in parent["failed_children"]] == [1, 1]
     assert failed.code == 1 and document(failed)["status"] == "FAILED" and document(failed)["exit_code"] == 1
 
     asked(lab)
@@ -118,7 +126,9 @@ def test_the_exit_code_tells_how_a_job_ended(lab: Shell) -> None:
     assert "--timeout needs --wait" in lab("jobs", "submit", "web", "--timeout", "5m").err
 
 
-def test_what_was_submitted_is_found_stopped_and_reached(lab: Shell) -> None:
+def test_what_was_submitted_is_found_stopped_and_reached(
+    lab: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scripted(lab, render=[{"seconds": 9000, "lines": ["child $AWS_BATCH_JOB_ARRAY_INDEX"]}], web=[{"seconds": 9000}])
     array = lab.ok("jobs", "submit", "jobDefinitions.render", "--array", "3", "--memory", "256").out.strip()
     foreign = boto3.client("batch").submit_job(jobName="foreign", jobQueue="light", jobDefinition="web")["jobId"]
@@ -148,6 +158,14 @@ def test_what_was_submitted_is_found_stopped_and_reached(lab: Shell) -> None:
         f"aws ssm start-session --target {reached['instance']} --document-name AWS-StartPortForwardingSession "
         "--parameters portNumber=8443,localPortNumber=8443 --region eu-west-1"
     )
+    (tmp_path / "aws").write_text('#!/bin/sh\necho "$@" > "$0.asked"\nexit 3\n')
+    (tmp_path / "aws").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert lab("jobs", "connect", f"{array}:1", "--ssm").code == 3
+    assert f"aws {(tmp_path / 'aws.asked').read_text().strip()}" == reached["command"]
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "the AWS CLI is not installed" in lab("jobs", "connect", f"{array}:1", "--ssm").err
+    asked(lab)
     fargate = lab.ok("jobs", "connect", "foreign", "--port", "443", "--session", "demo")
     found_by_name = {"DescribeJobQueues": 1, "ListJobs": 2, "DescribeJobs": 1}
     assert asked(lab) == {**found_by_name, "DescribeTasks": 1, "DescribeNetworkInterfaces": 1}
