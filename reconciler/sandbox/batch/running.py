@@ -184,7 +184,7 @@ def _judge(store: Store, queue: str) -> None:
     if first is None:
         return
     if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
-        before, first.reason = first.reason, placement.blocked_reason(store, first)
+        before, first.reason = first.reason, placement.blocked_reason(store, first) or first.reason
         _mirror(store, first)
         if first.reason and first.reason != before:
             job_events.blocked(store, first)
