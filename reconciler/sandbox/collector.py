@@ -10,6 +10,7 @@ https://docs.splunk.com/Documentation/Splunk/latest/Data/HECRESTendpoints (paths
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from reconciler.sandbox.wire import Json, Reply, Request
 PATH = "/services/collector"
 _MEMORY = "collector"
 _MOST = 10_000
+_HOST = re.compile(r"[\w.:\[\]-]+")
 _ADDRESSES = {"splunk": "splunk-url", "fluentd": "fluentd-address", "gelf": "gelf-address", "syslog": "syslog-address"}
 _LABELS = {"splunk-source": "source", "splunk-sourcetype": "sourcetype", "splunk-index": "index"}
 
@@ -38,6 +40,8 @@ def trouble(account: Account, log: Log, region: str) -> str:
     checked = log.options.get("splunk-verify-connection", "true") != "false"
     if checked and any(one in url for one in account.settings.unreachable_collectors):
         return f'Options "{url}{PATH}/event/1.0": dial tcp: connect: connection refused'
+    if checked and not _HOST.fullmatch(parts.netloc):
+        return f'Options "{url}{PATH}/event/1.0": dial tcp: lookup {parts.netloc}: no such host'
     return ""
 
 
@@ -72,20 +76,20 @@ def answer(account: Account, request: Request) -> Reply:
     if request.method == "OPTIONS":
         return Reply(200, {"allow": "POST,OPTIONS"}, b"")
     if request.path.rstrip("/").endswith("/health"):
-        return _told(200, "HEC is healthy", 17)
+        return _reply(200, "HEC is healthy", 17)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme != "Splunk":
-        return _told(401, "Token is required", 2)
+        return _reply(401, "Token is required", 2)
     try:
         events = _events(request.body.decode())
     except (ValueError, UnicodeDecodeError):
-        return _told(400, "Invalid data format", 6)
+        return _reply(400, "Invalid data format", 6)
     if not events:
-        return _told(400, "No data", 5)
+        return _reply(400, "No data", 5)
     if any("event" not in one for one in events):
-        return _told(400, "Event field is required", 12)
+        return _reply(400, "Event field is required", 12)
     refused = _receive(account, "splunk", f"http://{request.host}", token, events)
-    return _told(403, refused, 4) if refused else _told(200, "Success", 0)
+    return _reply(403, refused, 4) if refused else _reply(200, "Success", 0)
 
 
 def _events(text: str) -> list[Json]:
@@ -102,7 +106,7 @@ def _events(text: str) -> list[Json]:
     return found
 
 
-def _told(status: int, text: str, code: int) -> Reply:
+def _reply(status: int, text: str, code: int) -> Reply:
     return Reply(status, {"content-type": "application/json"}, json.dumps({"text": text, "code": code}).encode())
 
 
@@ -132,7 +136,7 @@ def _token(account: Account, log: Log, region: str) -> str:
         arn = ":".join(parts[:7])
         found = next((one for one in secrets if arn in (one.arn, one.arn[:-7])), None)
         versions = found.versions.values() if found is not None else ()
-        current = next((one for one in versions if "AWSCURRENT" in one.get("version_stages", ())), {})
+        current: Json = next((one for one in versions if "AWSCURRENT" in one.get("version_stages", ())), {})
         text = str(current.get("secret_string") or "")
         if len(parts) > 7 and parts[7]:
             try:

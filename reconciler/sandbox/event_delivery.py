@@ -17,14 +17,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.backends import get_backend
-from moto.core.exceptions import ServiceException
-
 from reconciler.sandbox import outbox, task_logs
 from reconciler.sandbox.iam.evaluation import Effect, Request, effect_among, names
 from reconciler.sandbox.iam.policies import statements
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.services._moto import partition_of
+from reconciler.sandbox.services._moto_objects import REFUSED, queues
 from reconciler.sandbox.services.sns import publish
 from reconciler.sandbox.wire import Json
 
@@ -50,7 +48,7 @@ def announce(
 
 def deliver(account: Account, region: str, event: Json, at: float, bus: str = "default") -> str:
     """Send an event (its type, source, resources and detail) to the targets of the rules that match; its id."""
-    whole = {
+    whole: Json = {
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": event["detail-type"],
@@ -61,13 +59,24 @@ def deliver(account: Account, region: str, event: Json, at: float, bus: str = "d
         "resources": event["resources"],
         "detail": event["detail"],
     }
-    for rule in _rules(account, region, bus):
-        if rule.event_pattern.matches_event(whole):
-            for target in list(rule.targets):
-                why = _to_target(account, rule.arn, target, whole, at)
-                if why:
-                    outbox.undelivered(account, target["Arn"], rule.arn, why, at)
+    _to_bus(account, region, bus, whole, at, frozenset())
     return str(whole["id"])
+
+
+def _to_bus(account: Account, region: str, bus: str, event: Json, at: float, before: frozenset[str]) -> None:
+    """An event does not come to a bus twice: ``before`` has those that it was on."""
+    here = f"{region}/{bus}"
+    for rule in _rules(account, region, bus) if here not in before else ():
+        if not rule.event_pattern.matches_event(event):
+            continue
+        for target in list(rule.targets):
+            parts = target["Arn"].split(":")
+            if parts[2] == "events" and parts[4] == account.id and parts[5].startswith("event-bus/"):
+                _to_bus(account, parts[3], parts[5].partition("/")[2], event, at, before | {here})
+                continue
+            why = _to_target(account, rule.arn, target, event, at)
+            if why:
+                outbox.undelivered(account, target["Arn"], rule.arn, why, at)
 
 
 def submissions(account: Account) -> list[tuple[str, str, Json]]:
@@ -118,7 +127,7 @@ def _to_topic(account: Account, arn: str, rule: str, text: str, at: float) -> st
 
 
 def _to_queue(account: Account, arn: str, rule: str, target: Json, text: str) -> str:
-    backend = get_backend("sqs")[account.id][arn.split(":")[3]]
+    backend = queues(account.id, arn.split(":")[3])
     queue = backend.queues.get(arn.rsplit(":", 1)[-1])
     if queue is None:
         return "the queue does not exist"
@@ -128,7 +137,7 @@ def _to_queue(account: Account, arn: str, rule: str, target: Json, text: str) ->
     group = (target.get("SqsParameters") or {}).get("MessageGroupId")
     try:
         backend.send_message(queue.name, text, group_id=group)
-    except ServiceException as error:
+    except REFUSED as error:
         return f"the queue refuses the message: {error}"
     return ""
 

@@ -7,9 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from moto.core.exceptions import ServiceException
-
 from reconciler.sandbox.services import Account
+from reconciler.sandbox.services._moto_objects import REFUSED
 from reconciler.sandbox.task_starts import IMAGE
 from reconciler.sandbox.wire import Json
 
@@ -34,7 +33,7 @@ def push(account: Account, image: str, platforms: Sequence[str] = ()) -> str:
     kind = manifest["mediaType"]
     try:
         backend.put_image(found["name"], text, found["tag"] or "latest", image_manifest_mediatype=kind, digest=digest)
-    except ServiceException as error:
+    except REFUSED as error:
         if "already exists" not in str(error) or "tag" not in str(error):
             raise ValueError(f"ECR refuses {image}: {error}") from None
     account.moto.touched("ecr", found["region"])

@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.logs.models import LogEvent
-
 from reconciler.sandbox import collector
 from reconciler.sandbox.batch.surroundings import Log
 from reconciler.sandbox.services import Account
+from reconciler.sandbox.services._moto_objects import log_event
 
 
 def open_log(account: Account, region: str, log: Log, at: float) -> None:
@@ -36,7 +35,7 @@ def write(account: Account, region: str, log: Log, text: str, about: Mapping[str
 def put(account: Account, region: str, stream: Any, text: str, at: float) -> None:
     """Append a line to a stream of moto's."""
     millis = int(at * 1000)
-    stream.events.append(LogEvent(millis, {"timestamp": millis, "message": text}))
+    stream.events.append(log_event(millis, text))
     stream.last_ingestion_time = _moment(at)
     stream.stored_bytes += len(text.encode())
     stream.upload_sequence_token += 1

@@ -98,18 +98,26 @@ class _Agent:
         role = self._agents_role
         if role is None:
             return ""
-        asked = {"PolicySourceArn": role.arn, "ActionNames": [action], "ResourceArns": [resource]}
-        try:
-            result = self._account.simulate("SimulatePrincipalPolicy", asked, self._region)["EvaluationResults"][0]
-        except (Refusal, ValueError):
-            return ""
-        if result["EvalDecision"] == "allowed" or result["MissingContextValues"]:
+        known = self._account.moto.until_written("iam", self._region)
+        key = (role.arn, action, resource.rpartition("/")[0] if ":log-stream:" in resource else resource)
+        if key not in known:
+            known[key] = self._decision(role.arn, action, resource)
+        if known[key] == "allowed":
             return ""
         why = f"because no identity-based policy allows the {action} action"
-        if result["EvalDecision"] == "explicitDeny":
+        if known[key] == "explicitDeny":
             why = "with an explicit deny in an identity-based policy"
         session = f"arn:{self._partition}:sts::{self._account.id}:assumed-role/{role.name}/{self._start.machine}"
         return f"User: {session} is not authorized to perform: {action} on resource: {resource} {why}"
+
+    def _decision(self, role: str, action: str, resource: str) -> str:
+        """What the simulator says; allowed, if that depends on what it does not know."""
+        asked = {"PolicySourceArn": role, "ActionNames": [action], "ResourceArns": [resource]}
+        try:
+            result = self._account.simulate("SimulatePrincipalPolicy", asked, self._region)["EvaluationResults"][0]
+        except (Refusal, ValueError):
+            return "allowed"
+        return "allowed" if result["MissingContextValues"] else str(result["EvalDecision"])
 
     # --- secrets -------------------------------------------------------------------------------------------------
 
@@ -312,7 +320,7 @@ def _image_in(repository: Any, tag: str | None, digest: str | None) -> Any:
 
 
 def _runs_on(image: Any, architecture: str) -> bool:
-    """False if a list of manifests has none for the platform; a single manifest does not tell."""
+    """False if a list of manifests has none for the platform; a single manifest does not show it."""
     with suppress(ValueError, TypeError, AttributeError):
         manifest = json.loads(image.image_manifest)
         kind = image.image_manifest_media_type or manifest.get("mediaType")

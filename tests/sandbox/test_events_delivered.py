@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 import yaml
 from botocore.exceptions import ClientError
+from jsonschema import Draft202012Validator
 
 from reconciler.sandbox.event_delivery import target_input
 from reconciler.sandbox.wire import Request
 from tests.sandbox import site
 
 INPUTS = yaml.safe_load((Path(__file__).parents[1] / "data/sandbox/target_inputs.yaml").read_text())
+SCHEMA = Draft202012Validator(json.loads((Path(__file__).parents[2] / "schemas/outbox.schema.json").read_text()))
 RULE = "arn:aws:events:eu-west-1:123456789012:rule/r"
 
 
@@ -31,7 +33,8 @@ def test_a_target_gets_the_event_or_what_is_made_of_it() -> None:
 
 def test_every_change_of_state_is_an_event_but_the_submission(sandbox: Any) -> None:
     site.built(sandbox)
-    queue = queue_for(sandbox, "all", {"source": ["aws.batch"]})
+    sandbox.client("events").create_event_bus(Name="team")
+    queue = queue_for(sandbox, "all", {"source": ["aws.batch"]}, "team")
     sandbox.change({"outcomes": {"two": [{"exitCode": 1}, {"exitCode": 0}]}, "blocked_after": 60})
     definition = {"type": "container", "containerProperties": site.container("ec2"), "retryStrategy": {"attempts": 2}}
     job = site.submit(sandbox, "ec2", "two", definition=definition, tags={"team": "a"})
@@ -118,7 +121,7 @@ def test_rules_reach_topics_that_let_them_in_and_addresses_that_have_confirmed(s
     ]
     assert ready[-1]["kind"] == "sms" and ready[-1]["text"] == "hello"
     for wrong in ({"Subject": "two\nlines"}, {"Subject": "x" * 101}, {"Message": ""}, {"TopicArn": f"{open_topic}x"}):
-        with pytest.raises(ClientError, match="InvalidParameter|NotFound"):
+        with pytest.raises(ClientError, match=r"InvalidParameter|NotFound"):
             sns.publish(**{"TopicArn": open_topic, "Message": "m", **wrong})
 
 
@@ -169,14 +172,17 @@ def test_a_rule_submits_a_job_and_writes_to_a_log_group_if_it_may(sandbox: Any) 
     assert json.loads(written["message"])["source"] == "mine"
 
 
-def queue_for(sandbox: Any, name: str, pattern: Any) -> str:
-    """The URL of an SQS queue that gets what matches."""
+def queue_for(sandbox: Any, name: str, pattern: Any, bus: str) -> str:
+    """The URL of an SQS queue that gets what matches, over a bus to which the default one sends it, and it back."""
     sqs, rules = sandbox.client("sqs"), sandbox.client("events")
     arn = f"arn:aws:sqs:eu-west-1:{site.ACCOUNT}:{name}"
     policy = site.allow("sqs:SendMessage", Principal={"Service": "events.amazonaws.com"})
     url: str = sqs.create_queue(QueueName=name, Attributes={"Policy": policy})["QueueUrl"]
-    rules.put_rule(Name=name, EventPattern=json.dumps(pattern))
-    rules.put_targets(Rule=name, Targets=[{"Id": "1", "Arn": arn}])
+    buses = f"arn:aws:events:eu-west-1:{site.ACCOUNT}:event-bus"
+    for where, targets in (("default", [f"{buses}/{bus}"]), (bus, [arn, f"{buses}/default"])):
+        rules.put_rule(Name=name, EventPattern=json.dumps(pattern), EventBusName=where)
+        listed = [{"Id": str(number), "Arn": one} for number, one in enumerate(targets)]
+        rules.put_targets(Rule=name, EventBusName=where, Targets=listed)
     return url
 
 
@@ -199,7 +205,8 @@ def admin(sandbox: Any, endpoint: str, values: Any) -> Any:
 
 
 def outbox(sandbox: Any) -> list[Any]:
-    """Everything in the outbox."""
+    """Everything in the outbox, of the form that its schema has."""
     reply = sandbox.answer(Request("GET", "/_sandbox/outbox", "", {}, b""))
     messages: list[Any] = json.loads(reply.body)["messages"]
+    SCHEMA.validate({"messages": messages})
     return messages

@@ -100,7 +100,7 @@ def test_names_are_those_of_containers_children_nodes_and_options(sandbox: Any) 
     ]
     assert logs.filter_log_events(logGroupName="/mine", logStreamNamePrefix="none")["events"] == []
     for job, container in (("nothing", ""), (jobs["both"], "other")):
-        with pytest.raises(ValueError, match="No job nothing is RUNNING|has no container other"):
+        with pytest.raises(ValueError, match=r"No job nothing is RUNNING|has no container other"):
             sandbox.write_log(job, ["x"], container)
 
     sandbox.client("batch").terminate_job(jobId=jobs["nodes"], reason="enough")

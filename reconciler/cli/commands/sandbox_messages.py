@@ -1,4 +1,4 @@
-"""``reconcile sandbox log | outbox | push``: what goes into the jobs and the registry, and what comes out."""
+"""``reconcile sandbox log | outbox | push``: lines, mails and messages, and images of jobs."""
 
 from __future__ import annotations
 

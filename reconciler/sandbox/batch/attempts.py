@@ -102,7 +102,7 @@ def stop(store: Store, row: Row, reason: str) -> None:
 
 
 def _of_task(store: Store, row: Row, task: Task | None, seen: Json) -> Json:
-    """What an attempt tells of its task and containers."""
+    """What an attempt shows of its task and containers."""
 
     def container(name: str) -> Json:
         return {**seen, **(job_logs.streams(task, name) if task else {})}

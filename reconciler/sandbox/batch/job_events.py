@@ -19,7 +19,7 @@ def changed(store: Store, row: Row) -> None:
 
 
 def blocked(store: Store, row: Row) -> None:
-    """The first job of a queue is RUNNABLE and cannot start, for a reason that its `statusReason` tells."""
+    """The first job of a queue is RUNNABLE and cannot start, for the reason in its `statusReason`."""
     resources = [row.arn, row.props["jobQueue"]]
     store.surroundings.announce("Batch Job Queue Blocked", resources, partial(_detail, store, row), store.now)
 

@@ -1,7 +1,7 @@
-"""What the containers of a job write: its script's lines, at their times, or what somebody writes for it.
+"""What the containers of a job write: the lines of its script at their times, and those of `reconcile sandbox log`.
 
 Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerDetail.html (`logStreamName` appears at
-RUNNING) and https://docs.docker.com/engine/logging/drivers/splunk/ (what a driver tells of the container)
+RUNNING) and https://docs.docker.com/engine/logging/drivers/splunk/ (what a driver adds about the container)
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Interface:
 
 @dataclass(frozen=True)
 class Log:
-    """Where the lines of a container go; `stream` is for CloudWatch Logs alone, `secrets` are options by name."""
+    """Where a container writes its lines; `stream` is for CloudWatch Logs alone, `secrets` are options by name."""
 
     driver: str
     options: Mapping[str, str] = field(default_factory=dict)
@@ -182,9 +182,9 @@ class Surroundings(Protocol):
         ...
 
     def write(self, log: Log, text: str, about: Mapping[str, str], at: float) -> None:
-        """A container writes a line; `about` has what a log driver tells of the container."""
+        """A container writes a line; `about` has what a log driver adds about the container."""
         ...
 
     def announce(self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float) -> None:
-        """AWS Batch sends an event to EventBridge; `detail` is asked only if somebody wants it."""
+        """AWS Batch sends an event to EventBridge; `detail` is asked only if a rule may match."""
         ...

@@ -11,16 +11,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from moto.sns.models import Subscription, Topic
-
 from reconciler.sandbox.services._documents import missing_principal, statements
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
+from reconciler.sandbox.services._moto_objects import keep_messages
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("sns")
 
 _SENT = "sandbox_sent"
-_by_moto = Subscription.publish
 
 _PENDING = "PendingConfirmation"
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
@@ -309,23 +307,14 @@ def _all(call: ServiceCall) -> Iterator[Any]:
 # --- messages --------------------------------------------------------------------------------------------------------
 
 
-def _kept(subscription: Subscription, message: str, *args: Any, **more: Any) -> None:
-    """Moto delivers to queues alone: it would send other messages over the network, or drop them."""
-    if subscription.protocol == "sqs":
-        _by_moto(subscription, message, *args, **more)
-        return
-    matcher = subscription._filter_policy_matcher  # noqa: SLF001  moto's only place for it
-    if matcher is not None and not matcher.matches(more.get("message_attributes"), message):
-        return
-    if more.get("message_structure") == "json":
-        message = Subscription._parse_message_structure(message, subscription.protocol)  # noqa: SLF001
-    subscription.topic.__dict__.setdefault(_SENT, []).append((subscription, message, more.get("subject")))
+def _kept(subscription: Any, message: str, subject: str | None) -> None:
+    subscription.topic.__dict__.setdefault(_SENT, []).append((subscription, message, subject))
 
 
-Subscription.publish = _kept  # type: ignore[method-assign, assignment]
+keep_messages(_kept)
 
 
-def publish(account: Account, topic: Topic, message: str, at: float) -> None:
+def publish(account: Account, topic: Any, message: str, at: float) -> None:
     """A service publishes to a topic."""
     topic.publish(message)
     _collect(account, topic, at)
