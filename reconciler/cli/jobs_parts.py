@@ -14,6 +14,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.secrets_in_text import secret_arguments
 from reconciler.operations.jobs import connect, listing, shown, watch
 from reconciler.operations.jobs import logs as of_logs
 from reconciler.operations.jobs.connect import Machine
@@ -30,9 +31,10 @@ from reconciler.render.text import Paint
 _NAMED: Final = 20  # attempts without output that are named one by one
 
 
-def mask_of(environment: Mapping[str, str]) -> Mask:
-    """A mask for the values of variables with names of secrets."""
-    return Mask(value for name, value in environment.items() if looks_secret(name) and value)
+def mask_of(environment: Mapping[str, str], command: Sequence[str] | None) -> Mask:
+    """A mask for the values of variables with names of secrets, and of options such as ``--password``."""
+    found = [value for name, value in environment.items() if looks_secret(name) and value]
+    return Mask((*found, *secret_arguments(list(command or ()))))
 
 
 def paint() -> Paint:
@@ -191,6 +193,8 @@ def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]])
     scope = desk.session.scope
     where = {"root": terminal.root, "partition": scope.partition, "region": scope.region}
     found = [shown.whole(desk.env, job, **where) | {"failed_children": _failed(desk, job)} for job in jobs]
+    for job in found:
+        terminal.mask |= mask_of({}, job["command"])
     if terminal.as_json:
         terminal.document(terminal.mask.value({"jobs": found}))
     else:

@@ -56,7 +56,8 @@ HOST_LOST = {"statusReason": "Host EC2 (instance i-0abc) terminated.", "seconds"
 def test_a_job_is_submitted_followed_and_explained(lab: Shell) -> None:
     told = ["loading", f"token is {SECRET}", "frame 7 done"]
     scripted(lab, render=[{**HOST_LOST, "lines": ["first try"]}, {"exitCode": 3}, {"exitCode": 0, "lines": told}])
-    done = lab.ok("jobs", "submit", "render", "--parameter", "frame=7", "--env", f"API_TOKEN={SECRET}", "--follow")
+    words = ["--parameter", "frame=7", "--env", f"API_TOKEN={SECRET}", "--command", f"render --password {SECRET}9"]
+    done = lab.ok("jobs", "submit", "render", *words, "--follow")
 
     job = done.err.split(" to main: ")[1].split()[0]
     assert done.out.splitlines() == [
@@ -70,6 +71,7 @@ def test_a_job_is_submitted_followed_and_explained(lab: Shell) -> None:
     assert asked(lab) == {"DescribeJobs": 1}
     for line in (
         "  definition  render:1 (jobDefinitions.render)",
+        "  command     render --password (sensitive)",
         "  parameters  frame=7",
         "  variable    API_TOKEN=(sensitive)",
         "  variable    MODE=fast",
@@ -185,6 +187,19 @@ def test_what_was_submitted_is_found_stopped_and_reached(
     assert "FAILED: enough" in shown and "EXIT: a terminated job is not retried" in shown
     assert "is FAILED, not RUNNING: enough" in lab("jobs", "connect", f"{array}:2").err
     assert "there is no job" in lab("jobs", "show", array.replace(array[0], "f" if array[0] != "f" else "0", 1)).err
+
+
+def test_many_streams_are_followed_together(lab: Shell) -> None:
+    lines = [{"text": f"{number} of $AWS_BATCH_JOB_ARRAY_INDEX", "at": 7 * number} for number in range(4)]
+    scripted(lab, render=[{"exitCode": 0, "seconds": 60, "lines": lines}])
+    done = lab.ok("jobs", "submit", "render", "--array", "10", "--follow", "--format", "json")
+    found = Counter((one["job_id"].rpartition(":")[2], one["message"]) for one in done.lines if one["type"] == "log")
+
+    assert found == Counter((str(child), f"{number} of {child}") for child in range(10) for number in range(4))
+    assert done.lines[-1]["status"] == "SUCCEEDED"
+    calls = asked(lab)
+    assert calls["GetLogEvents"] == 0 < calls["FilterLogEvents"] < 60
+    assert calls["DescribeJobs"] < 2 * 40
 
 
 def test_a_list_is_watched_with_one_call_a_queue(lab: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

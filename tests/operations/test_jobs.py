@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model import Call, Environment, Refused, Scope
@@ -123,6 +123,7 @@ class Batch:
         return [one["jobId"] for one in self.jobs if one["jobId"] not in self.stopped and "createdAt" in one]
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.sampled_from(["reply lost", "request lost", "throttled", "fine"]), max_size=7),
     st.integers(0, 3),

@@ -137,7 +137,7 @@ def jobs_submit(
         raise Problems([Problem(code=codes.USAGE, message="--timeout needs --wait or --follow")])
     changed = job_options.overrides(command, variable, vcpus, memory, gpus, container)
     content = job_options.mapping_in(override)
-    terminal.mask |= jobs_parts.mask_of(changed.environment)
+    terminal.mask |= jobs_parts.mask_of(changed.environment, changed.command)
     more: dict[str, Any] = {
         "parameters": job_options.pairs(parameter, "--parameter"),
         "arrayProperties": {"size": array} if array else {},

@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.model import Environment
 from reconciler.model.attempts import Cause, Ending, Retries, Verdict
 from reconciler.operations.jobs import streams
-from reconciler.operations.jobs.desk import declared_of, definition_of, kinds_that, last, seconds_between
+from reconciler.operations.jobs.desk import definition_of, kinds_that, last, seconds_between
 from reconciler.operations.jobs.retry_report import Subject
 from reconciler.operations.jobs.streams import Stream
 from reconciler.operations.jobs.watch import over
@@ -201,8 +201,3 @@ def _plain(entries: Any) -> list[dict[str, str]]:
     return [
         {name: str(value).lower() if name == "action" else str(value) for name, value in one.items()} for one in listed
     ]
-
-
-def declared_jobs(env: Environment) -> list[str]:
-    """The addresses of what jobs can be submitted of, for completion."""
-    return [str(one.address) for kind in kinds_that("submits") for one in declared_of(env, kind)]
