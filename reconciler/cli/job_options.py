@@ -15,10 +15,8 @@ from typing import Annotated, Any, Final
 import typer
 
 from reconciler.cli import reporting
-from reconciler.cli.options import addresses, environments, is_environment, variables
+from reconciler.cli.options import environments, is_environment, of_kinds, variables
 from reconciler.cli.terminal import Terminal
-from reconciler.config.expressions import address
-from reconciler.kinds import discover
 from reconciler.model import problem_codes as codes
 from reconciler.model.jobs import Overrides
 from reconciler.model.problems import Problem, Problems
@@ -31,16 +29,9 @@ _COMMAND: Final = "write it as for a shell, or as a JSON list of texts"
 _TIME: Final = "write 90s, 15m, 2h, 3d, or a time such as 2026-01-31T12:00:00Z"
 
 
-def _of_kinds(ctx: typer.Context, member: str, incomplete: str) -> list[str]:
-    """Keys and addresses of declared resources whose kind has an optional member."""
-    ours = {section for section, kind in discover().items() if getattr(kind, member) is not None}
-    known = [found for found in map(address, addresses(ctx, "")) if found is not None and found.section in ours]
-    return [name for one in known for name in (one.name, str(one)) if name.startswith(incomplete)]
-
-
 def definitions(ctx: typer.Context, incomplete: str) -> list[str]:
     """Completes ADDRESS: what jobs can be submitted of."""
-    return _of_kinds(ctx, "submits", incomplete)
+    return of_kinds(ctx, "submits", incomplete)
 
 
 def env_or_definition(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -50,7 +41,7 @@ def env_or_definition(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def queues(ctx: typer.Context, incomplete: str) -> list[str]:
     """Completes a queue of the environment."""
-    return _of_kinds(ctx, "takes_jobs", incomplete)
+    return of_kinds(ctx, "takes_jobs", incomplete)
 
 
 Words = Annotated[
@@ -58,7 +49,7 @@ Words = Annotated[
     typer.Argument(
         metavar="[ENV] JOB...",
         help="An environment, which may be left out as in other commands; then ids, ARNs or names of jobs "
-        "(ID:3 is a child of an array, ID#0 a node). A name means the newest job that has it.",
+        "(ID:3 is a child of an array, ID#0 a node). A name means the latest job that has it.",
         show_default=False,
         autocompletion=environments,
     ),

@@ -14,6 +14,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.secrets_in_text import secret_arguments
 from reconciler.operations.jobs import connect, listing, shown, watch
 from reconciler.operations.jobs import logs as of_logs
 from reconciler.operations.jobs.connect import Machine
@@ -30,9 +31,10 @@ from reconciler.render.text import Paint
 _NAMED: Final = 20  # attempts without output that are named one by one
 
 
-def mask_of(environment: Mapping[str, str]) -> Mask:
-    """A mask for the values of variables with names of secrets."""
-    return Mask(value for name, value in environment.items() if looks_secret(name) and value)
+def mask_of(environment: Mapping[str, str], command: Sequence[str] | None) -> Mask:
+    """A mask for the values of variables with names of secrets, and of options such as ``--password``."""
+    found = [value for name, value in environment.items() if looks_secret(name) and value]
+    return Mask((*found, *secret_arguments(list(command or ()))))
 
 
 def paint() -> Paint:
@@ -51,6 +53,9 @@ def after_submit(
         terminal.note("The reply of AWS was lost; the job was found by its name.")
     elif submitted.sent > 1:
         terminal.note(f"Sent {submitted.sent} times: AWS had not processed it before.")
+    if submitted.doubled:
+        others = ", ".join(submitted.doubled)
+        terminal.note(f"warning: AWS lists further jobs with the name {submitted.name}: {others}")
     document: dict[str, Any] = {
         "job_id": submitted.job_id,
         "job_name": submitted.name,
@@ -62,8 +67,10 @@ def after_submit(
         "attempts": None,
     }
     if not terminal.as_json:
-        terminal.note(f"Submitted {terminal.mask.line(submitted.name)} to {submitted.queue}.")
-        terminal.result(submitted.job_id)
+        name = terminal.mask.line(submitted.name)
+        terminal.note(f"Submitted {name} to {submitted.queue}{f': {submitted.job_id}' if follow else '.'}")
+        if not follow:  # then stdout has the output of the job and nothing else
+            terminal.result(submitted.job_id)
     elif terminal.as_lines:
         terminal.line({"type": "submitted", **document})
     if not (wait or follow):
@@ -96,7 +103,7 @@ def _waited(terminal: Terminal, desk: Desk, job_id: str, *, follow: bool, timeou
             for jobs in watch.polls(desk, [job_id], timeout):
                 progress.show(jobs)
     except KeyboardInterrupt:
-        terminal.note(f"The job goes on: `reconcile jobs show {job_id}`")
+        terminal.note(f"The job continues: `reconcile jobs show {job_id}`")
         raise
     if job_id not in jobs:
         message = f"AWS does not show job {job_id}, which it has accepted"
@@ -116,7 +123,7 @@ def _report(terminal: Terminal, document: Mapping[str, Any]) -> None:
         tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
         terminal.note(f"{masked['status']}{tried}{code}{reason}")
         if masked["status"] not in ("SUCCEEDED", "FAILED"):
-            terminal.note(f"The time is over, and the job goes on: `reconcile jobs show {masked['job_id']}`")
+            terminal.note(f"The time is over, and the job continues: `reconcile jobs show {masked['job_id']}`")
 
 
 class _Progress:
@@ -185,11 +192,29 @@ def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]])
     """Print jobs with all their attempts."""
     scope = desk.session.scope
     where = {"root": terminal.root, "partition": scope.partition, "region": scope.region}
-    found = [shown.whole(desk.env, job, **where) for job in jobs]
+    found = [shown.whole(desk.env, job, **where) | {"failed_children": _failed(desk, job)} for job in jobs]
+    for job in found:
+        terminal.mask |= mask_of({}, job["command"])
     if terminal.as_json:
         terminal.document(terminal.mask.value({"jobs": found}))
     else:
         terminal.result("\n\n".join(as_text.whole(job, terminal.mask, paint()) for job in found))
+
+
+def _failed(desk: Desk, job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The children of an array that failed, with one call if there are any."""
+    counts = (job.get("arrayProperties") or {}).get("statusSummary") or {}
+    if not counts.get("FAILED"):
+        return []
+    listed = desk.list(arrayJobId=job["jobId"], jobStatus="FAILED")
+    return [
+        {
+            "job_id": one["jobId"],
+            "status_reason": one.get("statusReason") or None,
+            "exit_code": (one.get("container") or {}).get("exitCode"),
+        }
+        for one in sorted(listed, key=lambda one: int(one["jobId"].rpartition(":")[2]))
+    ]
 
 
 def show_stopped(terminal: Terminal, found: Stopped) -> int:
@@ -217,7 +242,7 @@ def show_stopped(terminal: Terminal, found: Stopped) -> int:
 
 
 class Lines:
-    """Prints lines of streams: as they are, or with what tells several streams apart. ``several``: there are more."""
+    """Prints lines of streams; those of ``several`` streams with a label."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
@@ -277,7 +302,7 @@ def follow_jobs(
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Target:
     """A machine and the port to reach there."""
 
     machine: Machine
@@ -286,10 +311,10 @@ class Door:
     session: str
 
 
-def show_door(terminal: Terminal, desk: Desk, door: Door) -> None:
+def show_target(terminal: Terminal, desk: Desk, target: Target) -> None:
     """Print the address of a job, or the command that forwards a port to it."""
-    found, command = door.machine, door.machine.command(desk, door.port, door.local)
-    url = found.url(door.port, door.session)
+    found, command = target.machine, target.machine.command(desk, target.port, target.local)
+    url = found.url(target.port, target.session)
     if terminal.as_json:
         document = {
             "job_id": found.job,
@@ -298,7 +323,7 @@ def show_door(terminal: Terminal, desk: Desk, door: Door) -> None:
             "private_address": found.private or None,
             "url": url or None,
             "command": connect.shell_line(command) if command else None,
-            "local_url": found.local_url(door.local, door.session) if command else None,
+            "local_url": found.local_url(target.local, target.session) if command else None,
         }
         terminal.document(terminal.mask.value(document))
         return
@@ -309,23 +334,23 @@ def show_door(terminal: Terminal, desk: Desk, door: Door) -> None:
     elif command:
         terminal.note("It has no public address. Forward the port, and open the address below while that runs:")
         terminal.result(connect.shell_line(command))
-        terminal.result(found.local_url(door.local, door.session))
+        terminal.result(found.local_url(target.local, target.session))
     else:
         terminal.note("It has no public address: it is reached from its own network only, or by VPN.")
-        terminal.result(_private_url(found, door))
+        terminal.result(_private_url(found, target))
 
 
-def _private_url(found: Machine, door: Door) -> str:
-    return Machine(job=found.job, public=found.private).url(door.port, door.session)
+def _private_url(found: Machine, target: Target) -> str:
+    return Machine(job=found.job, public=found.private).url(target.port, target.session)
 
 
-def forward(terminal: Terminal, desk: Desk, door: Door) -> int:
+def forward(terminal: Terminal, desk: Desk, target: Target) -> int:
     """Run the command that forwards the port, with the credentials of the environment; its exit code."""
-    command = door.machine.command(desk, door.port, door.local)
+    command = target.machine.command(desk, target.port, target.local)
     if not command:
-        message = f"job {door.machine.job} has no EC2 instance to forward a port from"
+        message = f"job {target.machine.job} has no EC2 instance to forward a port from"
         raise Problems([Problem(code=codes.NOT_CONNECTABLE, message=message, hint="leave --ssm out")])
-    terminal.note(f"{connect.shell_line(command)}\n{door.machine.local_url(door.local, door.session)}")
+    terminal.note(f"{connect.shell_line(command)}\n{target.machine.local_url(target.local, target.session)}")
     try:
         return subprocess.run(command, check=False, env=_credentials(desk)).returncode  # noqa: S603  (our own words)
     except FileNotFoundError as error:

@@ -38,8 +38,6 @@ class Submission:
     #: What they run on, and whether on several machines at once: a queue must offer it.
     platform: str
     multinode: bool = False
-    #: Whether a container of the definition is named so.
-    containers: tuple[str, ...] = ()
     #: The members of the request that have these overrides. Raises ValueError with a sentence for what cannot be.
     request: Callable[[Overrides], Json]
     #: The members of the request that have an override as a file has it: those of the request itself, or the content

@@ -12,6 +12,7 @@ from reconciler.render.text import Paint, counted
 
 _COLOURS: Final = {"SUCCEEDED": "+", "FAILED": "-", "RUNNING": "&", "STARTING": "&"}
 _LINES: Final = (31, 32, 33, 34, 35, 36)  # colours that tell streams apart
+LISTED: Final = 10  # children of an array that failed
 HEADINGS: Final = ("STATUS", "NAME", "JOB ID", "QUEUE", "CREATED", "RAN", "")
 
 
@@ -86,6 +87,12 @@ def whole(job: Mapping[str, Any], mask: Mask, paint: Paint) -> str:
     lines = [paint(f"{mask.line(job['job_name'])}  {job['job_id']}", "bold"), *_facts(job, mask, paint)]
     for attempt in job["attempts"]:
         lines += ["", *_attempt(attempt, job, mask, paint)]
+    failed = job["failed_children"]
+    for child in failed[:LISTED]:
+        code = "" if child["exit_code"] is None else f"exit code {child['exit_code']}; "
+        lines.append(f"  failed      {child['job_id']}: {code}{mask.line(child['status_reason'] or '')}")
+    if len(failed) > LISTED:
+        lines.append(f"  failed      {len(failed) - LISTED} more")
     if job["running"]:
         running = job["running"]
         since = f", since {running['started_at']}" if running["started_at"] else ""

@@ -12,6 +12,7 @@ import boto3
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.support.permitted import ACCOUNT, REGION, Permitted, actions_of
 from tests.support.shell import Result, Shell, Ticking
 
 VALID = Draft202012Validator(
@@ -55,10 +56,11 @@ HOST_LOST = {"statusReason": "Host EC2 (instance i-0abc) terminated.", "seconds"
 def test_a_job_is_submitted_followed_and_explained(lab: Shell) -> None:
     told = ["loading", f"token is {SECRET}", "frame 7 done"]
     scripted(lab, render=[{**HOST_LOST, "lines": ["first try"]}, {"exitCode": 3}, {"exitCode": 0, "lines": told}])
-    done = lab.ok("jobs", "submit", "render", "--parameter", "frame=7", "--env", f"API_TOKEN={SECRET}", "--follow")
+    words = ["--parameter", "frame=7", "--env", f"API_TOKEN={SECRET}", "--command", f"render --password {SECRET}9"]
+    done = lab.ok("jobs", "submit", "render", *words, "--follow")
 
-    job, *lines = done.out.splitlines()
-    assert lines == [
+    job = done.err.split(" to main: ")[1].split()[0]
+    assert done.out.splitlines() == [
         *("first try", "attempt 3 | loading", "attempt 3 | token is (sensitive)", "attempt 3 | frame 7 done"),
     ]
     assert "SUCCEEDED after 3 attempts, exit code 0" in done.err
@@ -69,6 +71,7 @@ def test_a_job_is_submitted_followed_and_explained(lab: Shell) -> None:
     assert asked(lab) == {"DescribeJobs": 1}
     for line in (
         "  definition  render:1 (jobDefinitions.render)",
+        "  command     render --password (sensitive)",
         "  parameters  frame=7",
         "  variable    API_TOKEN=(sensitive)",
         "  variable    MODE=fast",
@@ -102,11 +105,19 @@ def test_a_job_is_submitted_followed_and_explained(lab: Shell) -> None:
 def test_the_exit_code_tells_how_a_job_ended(lab: Shell) -> None:
     scripted(lab, render=[{"exitCode": 1}], web=[{"exitCode": 0, "seconds": 9000}])
     failed = lab("jobs", "submit", "render", "--wait", "--format", "json")
+    array = lab("jobs", "submit", "render", "--array", "2", "--wait").out.strip()
+    asked(lab)
+    shown = lab.ok("jobs", "show", array)
+    assert asked(lab) == {"DescribeJobs": 1, "ListJobs": 1}
+    for index in range(2):
+        assert f"  failed      {array}:{index}: exit code 1; Essential container in task exited" in shown.out
+    (parent,) = document(lab.ok("jobs", "show", array, "--format", "json"))["jobs"]
+    assert [one["exit_code"] for one in parent["failed_children"]] == [1, 1]
     assert failed.code == 1 and document(failed)["status"] == "FAILED" and document(failed)["exit_code"] == 1
 
     asked(lab)
     late = lab("jobs", "submit", "web", "--wait", "--timeout", "10m", "--name", "slow")
-    assert late.code == 2 and "RUNNING" in late.err and "the job goes on: `reconcile jobs show" in late.err
+    assert late.code == 2 and "RUNNING" in late.err and "the job continues: `reconcile jobs show" in late.err
     calls = asked(lab)
     assert calls["SubmitJob"] == 1 and calls["DescribeJobs"] <= 24 + 48 + 1  # every 5, later every 10 seconds
 
@@ -117,7 +128,9 @@ def test_the_exit_code_tells_how_a_job_ended(lab: Shell) -> None:
     assert "--timeout needs --wait" in lab("jobs", "submit", "web", "--timeout", "5m").err
 
 
-def test_what_was_submitted_is_found_stopped_and_reached(lab: Shell) -> None:
+def test_what_was_submitted_is_found_stopped_and_reached(
+    lab: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     scripted(lab, render=[{"seconds": 9000, "lines": ["child $AWS_BATCH_JOB_ARRAY_INDEX"]}], web=[{"seconds": 9000}])
     array = lab.ok("jobs", "submit", "jobDefinitions.render", "--array", "3", "--memory", "256").out.strip()
     foreign = boto3.client("batch").submit_job(jobName="foreign", jobQueue="light", jobDefinition="web")["jobId"]
@@ -147,14 +160,17 @@ def test_what_was_submitted_is_found_stopped_and_reached(lab: Shell) -> None:
         f"aws ssm start-session --target {reached['instance']} --document-name AWS-StartPortForwardingSession "
         "--parameters portNumber=8443,localPortNumber=8443 --region eu-west-1"
     )
+    (tmp_path / "aws").write_text('#!/bin/sh\necho "$@" > "$0.asked"\nexit 3\n')
+    (tmp_path / "aws").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert lab("jobs", "connect", f"{array}:1", "--ssm").code == 3
+    assert f"aws {(tmp_path / 'aws.asked').read_text().strip()}" == reached["command"]
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "the AWS CLI is not installed" in lab("jobs", "connect", f"{array}:1", "--ssm").err
+    asked(lab)
     fargate = lab.ok("jobs", "connect", "foreign", "--port", "443", "--session", "demo")
-    assert asked(lab) == {
-        "DescribeJobQueues": 1,
-        "ListJobs": 2,
-        "DescribeJobs": 1,
-        "DescribeTasks": 1,
-        "DescribeNetworkInterfaces": 1,
-    }
+    found_by_name = {"DescribeJobQueues": 1, "ListJobs": 2, "DescribeJobs": 1}
+    assert asked(lab) == {**found_by_name, "DescribeTasks": 1, "DescribeNetworkInterfaces": 1}
     assert fargate.out.startswith("https://") and fargate.out.rstrip().endswith("/#demo")
     assert "is an array of 3; running: " in lab("jobs", "connect", array).err
 
@@ -171,6 +187,19 @@ def test_what_was_submitted_is_found_stopped_and_reached(lab: Shell) -> None:
     assert "FAILED: enough" in shown and "EXIT: a terminated job is not retried" in shown
     assert "is FAILED, not RUNNING: enough" in lab("jobs", "connect", f"{array}:2").err
     assert "there is no job" in lab("jobs", "show", array.replace(array[0], "f" if array[0] != "f" else "0", 1)).err
+
+
+def test_many_streams_are_followed_together(lab: Shell) -> None:
+    lines = [{"text": f"{number} of $AWS_BATCH_JOB_ARRAY_INDEX", "at": 7 * number} for number in range(4)]
+    scripted(lab, render=[{"exitCode": 0, "seconds": 60, "lines": lines}])
+    done = lab.ok("jobs", "submit", "render", "--array", "10", "--follow", "--format", "json")
+    found = Counter((one["job_id"].rpartition(":")[2], one["message"]) for one in done.lines if one["type"] == "log")
+
+    assert found == Counter((str(child), f"{number} of {child}") for child in range(10) for number in range(4))
+    assert done.lines[-1]["status"] == "SUCCEEDED"
+    calls = asked(lab)
+    assert calls["GetLogEvents"] == 0 < calls["FilterLogEvents"] < 60
+    assert calls["DescribeJobs"] < 2 * 40
 
 
 def test_a_list_is_watched_with_one_call_a_queue(lab: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +260,7 @@ LOST: list[tuple[str, dict[str, Any], list[str], int, str]] = [
     ("reply lost, of a name that others have", {"lost": True}, ["--name", "taken"], 0, "found by its name"),
     ("request lost", {"code": "InternalError", "status": 500}, ["--name", "taken"], 0, "Sent 2 times"),
     ("throttled", {"throttle": True, "times": 2}, [], 0, "Sent 3 times"),
-    ("no server", {"code": "InternalError", "status": 503, "times": 9}, [], 1, "it is unknown whether"),
+    ("no server", {"code": "InternalError", "status": 503, "times": 9}, [], 1, "was submitted is unknown"),
     ("refused", {"deny": True}, [], 1, "allow batch:SubmitJob: see `reconcile permissions --for jobs`"),
     ("found too late", {"lost": True}, ["--name", "unlisted"], 1, "submitted-perhaps"),
 ]
@@ -256,3 +285,26 @@ def test_a_lost_reply_never_submits_twice(lab: Shell) -> None:
         lab.account.faults.clear()
         wanted = 0 if title in ("no server", "refused") else 1
         assert jobs() - before == wanted, title
+
+
+def test_the_printed_policy_is_enough_and_no_more(lab: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(lab, render=[{"seconds": 9000, "lines": ["hello"]}], web=[{"seconds": 9000}])
+    permitted = Permitted(lab, monkeypatch)
+    policies = permitted.policies("lab", "--for", "jobs", "--account", ACCOUNT, "--region", REGION, folder=tmp_path)
+
+    def run(*words: str) -> str:
+        done = permitted.run(policies, "jobs", *words)
+        assert (done.code, permitted.denied) == (0, set()), (done.told, permitted.denied)
+        return done.out.strip()
+
+    array = run("submit", "render", "--array", "2")
+    web = run("submit", "web")
+    lab.account.clock.advance(400)
+    run("list")
+    run("show", web)
+    assert "hello" in run("logs", array)
+    run("logs", f"{array}:0")
+    run("connect", f"{array}:0")
+    run("connect", web)
+    run("stop", array, web)
+    assert actions_of(policies) - permitted.asked == set()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler.model import Call, Environment, Refused, Scope
@@ -87,11 +87,14 @@ def test_a_job_is_reached_through_its_machine(case):
 
 
 class Batch:
-    """AWS Batch as a client with a bad network sees it: each SubmitJob meets the next of ``weather``."""
+    """AWS Batch as a client with a bad network sees it: each SubmitJob meets the next of ``weather``, and a new job is
+    listed only after ``late`` further looks.
+    """
 
-    def __init__(self, weather: list[str], *, late: int = 0) -> None:
-        self.weather, self.late = weather, late
-        self.jobs, self.looks, self.sent = list[dict[str, Any]](), 0, 0
+    def __init__(self, weather: list[str], *, late: int, others: int) -> None:
+        self.weather, self.late, self.sent = weather, late, 0
+        self.jobs = [{"jobId": f"other-{at}", "jobName": "render", "unseen": 0} for at in range(others)]
+        self.stopped = set[str]()
 
     def submit(self, call: Call) -> Any:
         what = self.weather[self.sent] if self.sent < len(self.weather) else "fine"
@@ -99,35 +102,48 @@ class Batch:
         if what == "throttled":
             return Refused("TooManyRequestsException", "", not_processed=True)
         if what != "request lost":
-            self.jobs.append({"jobId": f"job-{len(self.jobs)}", "jobName": call.params["jobName"]})
+            one = {"jobId": f"job-{self.sent}", "jobName": call.params["jobName"], "createdAt": self.sent}
+            self.jobs.append({**one, "unseen": self.late})
         if what == "fine":
             return {**self.jobs[-1]}
         return Refused("ReadTimeoutError", "", unknown_outcome=True)
 
-    def listed(self, _: Call) -> Any:
-        self.looks += 1
-        visible = self.jobs if self.looks > self.late else self.jobs[:-1]
-        return {"jobSummaryList": [*visible]}
+    def list(self, _: Call) -> Any:
+        found = [job for job in self.jobs if not job["unseen"]]
+        for job in self.jobs:
+            job["unseen"] = max(job["unseen"] - 1, 0)
+        return {"jobSummaryList": found}
+
+    def stop(self, call: Call) -> Any:
+        self.stopped.add(call.params["jobId"])
+        return {}
+
+    @property
+    def left(self) -> list[str]:
+        return [one["jobId"] for one in self.jobs if one["jobId"] not in self.stopped and "createdAt" in one]
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.sampled_from(["reply lost", "request lost", "throttled", "fine"]), max_size=7),
-    st.integers(0, 2),
+    st.integers(0, 3),
     st.booleans(),
 )
-def test_whatever_is_lost_a_job_is_submitted_once_or_told_to_be_unknown(weather, late, unique):
-    batch = Batch(weather, late=late if unique else 0)
-    there = desk(Answering({"SubmitJob": batch.submit, "ListJobs": batch.listed}))
-    others = 0 if unique else 2
-    batch.jobs = [{"jobId": f"other-{at}", "jobName": "render"} for at in range(others)]
+def test_whatever_is_lost_a_job_is_submitted_once_or_reported(weather, late, unique):
+    batch = Batch(weather, late=late, others=0 if unique else 2)
+    there = desk(Answering({"SubmitJob": batch.submit, "ListJobs": batch.list, "TerminateJob": batch.stop}))
+    there.offers = lambda _: False  # type: ignore[method-assign]
     try:
         done = submit.submit(there, {"jobName": "render", "jobQueue": "q", "jobDefinition": "d"}, unique=unique)
     except Problems as error:
-        assert "it is unknown whether render was submitted" in str(error)
-        assert len(batch.jobs) - others <= 1 and batch.sent == submit.MOST_SENT
-    else:
-        assert [one["jobId"] for one in batch.jobs[others:]] == [done.job_id]
-        assert done.sent == batch.sent
+        done, told = None, str(error)
+    if done is None:
+        assert batch.sent == submit.MOST_SENT and not batch.left
+        assert "whether render was submitted is unknown: no reply after 5 requests" in told
+        return
+    assert done.sent == batch.sent
+    assert sorted(batch.left) == sorted([done.job_id] if unique else {done.job_id, *done.doubled})
+    assert unique or late == 3 or not done.doubled
 
 
 def test_names_are_unique_and_allowed():

@@ -10,7 +10,7 @@ import typer
 
 from reconciler.cli import job_options, jobs_parts
 from reconciler.cli.job_options import Queues, Statuses, Words
-from reconciler.cli.options import Format, FormatOption, Sandbox, VarFiles, Vars, env_and
+from reconciler.cli.options import Env, Format, FormatOption, Sandbox, VarFiles, Vars, env_and
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal, plural
@@ -120,7 +120,7 @@ def jobs_submit(
         typer.Option(
             "--timeout",
             metavar="SPAN",
-            help="Wait no longer than that, say 30m, and then exit with 2; the job goes on.",
+            help="Wait at most that long (30m, 2h), then exit with 2; the job continues.",
         ),
     ] = None,
     output: FormatOption = Format.text,
@@ -137,7 +137,7 @@ def jobs_submit(
         raise Problems([Problem(code=codes.USAGE, message="--timeout needs --wait or --follow")])
     changed = job_options.overrides(command, variable, vcpus, memory, gpus, container)
     content = job_options.mapping_in(override)
-    terminal.mask |= jobs_parts.mask_of(changed.environment)
+    terminal.mask |= jobs_parts.mask_of(changed.environment, changed.command)
     more: dict[str, Any] = {
         "parameters": job_options.pairs(parameter, "--parameter"),
         "arrayProperties": {"size": array} if array else {},
@@ -168,15 +168,7 @@ def jobs_submit(
 )
 def jobs_list(
     ctx: typer.Context,
-    env: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="ENV",
-            help="A directory, a file, or a name under environments/.",
-            show_default=False,
-            autocompletion=job_options.environments,
-        ),
-    ] = None,
+    env: Env = None,
     queue: Queues = None,
     status: Statuses = None,
     name: Annotated[
@@ -188,7 +180,7 @@ def jobs_list(
         typer.Option("--since", metavar="WHEN", help="Only jobs created after this time, or so long ago (2h, 3d)."),
     ] = None,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, help="At most N jobs of each queue, the newest.")
+        int, typer.Option("--limit", metavar="N", min=1, help="At most N jobs of each queue, the latest.")
     ] = 100,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Keep the table up to date; without a terminal, print what changes.")
@@ -198,7 +190,7 @@ def jobs_list(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """List the jobs in the queues of an environment, whoever submitted them, newest first."""
+    """List the jobs in the queues of an environment, the latest first, also those that others submitted."""
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
     terminal.as_lines = terminal.as_json and watch
@@ -408,8 +400,8 @@ def jobs_connect(
     with interruptible():
         desk = job_options.desk(terminal, env, var, var_file, sandbox=sandbox)
         found = connect.machine(desk, desk.described(desk.ids(named))[0], node)
-        where = jobs_parts.Door(found, port, local_port or port, session)
+        where = jobs_parts.Target(found, port, local_port or port, session)
         code = jobs_parts.forward(terminal, desk, where) if ssm else OK
         if not ssm:
-            jobs_parts.show_door(terminal, desk, where)
+            jobs_parts.show_target(terminal, desk, where)
     raise typer.Exit(code)

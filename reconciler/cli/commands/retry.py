@@ -9,10 +9,9 @@ from typing import Annotated, Final
 import typer
 
 from reconciler.cli import reporting
-from reconciler.cli.options import Format, FormatOption, VarFiles, Vars, addresses, env_and, environments, variables
+from reconciler.cli.options import Format, FormatOption, VarFiles, Vars, env_and, environments, of_kinds, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
-from reconciler.config.expressions import address
 from reconciler.model import problem_codes as codes
 from reconciler.model.attempts import Cause
 from reconciler.model.exit_codes import ERROR
@@ -27,11 +26,7 @@ APP: Final = typer.Typer(**STYLE)
 
 def _definitions(ctx: typer.Context, incomplete: str) -> list[str]:
     """Completes JOB-DEFINITION."""
-    from reconciler.kinds import discover  # noqa: PLC0415  (only completion needs it here)
-
-    ours = {section for section, kind in discover().items() if kind.retries is not None}
-    known = [found for found in map(address, addresses(ctx, "")) if found is not None and found.section in ours]
-    return [name for one in known for name in (one.name, str(one)) if name.startswith(incomplete)]
+    return of_kinds(ctx, "retries", incomplete)
 
 
 def _first_word(ctx: typer.Context, incomplete: str) -> list[str]:

@@ -69,7 +69,7 @@ def shell_line(words: Sequence[str]) -> str:
 
 
 def machine(desk: Desk, job: Mapping[str, Any], node: int | None = None) -> Machine:
-    """The machine of a running job. Raises Problems where there is none, or AWS does not say which."""
+    """The machine of a running job. Raises Problems where there is none, or AWS does not show which."""
     job = _single(desk, job, node)
     if job["status"] not in ("STARTING", "RUNNING"):
         reason = f": {job['statusReason']}" if job.get("statusReason") else ""
@@ -88,7 +88,7 @@ def machine(desk: Desk, job: Mapping[str, Any], node: int | None = None) -> Mach
         return _on_instance(desk, job, place)
     if place.get("taskArn"):
         return _on_fargate(desk, job, place)
-    raise _impossible(f"AWS does not say yet where job {job['jobId']} runs: it is {job['status']}", "try again soon")
+    raise _impossible(f"AWS does not show yet where job {job['jobId']} runs: it is {job['status']}", "try again soon")
 
 
 def _single(desk: Desk, job: Mapping[str, Any], node: int | None) -> Mapping[str, Any]:
@@ -114,12 +114,12 @@ def _on_instance(desk: Desk, job: Mapping[str, Any], place: Mapping[str, Any]) -
     params = {"containerInstances": [arn], **({"cluster": cluster} if cluster else {})}
     found = desk.ask(Call("ecs", "DescribeContainerInstances", params))["containerInstances"]
     if not found or not found[0].get("ec2InstanceId"):
-        raise _impossible(f"container instance {arn} is gone from its cluster", "the instance was terminated")
+        raise _impossible(f"container instance {arn} is no longer in its cluster", "the instance was terminated")
     instance = str(found[0]["ec2InstanceId"])
     reply = desk.ask(Call("ec2", "DescribeInstances", {"InstanceIds": [instance]}))
     listed = [one for some in reply["Reservations"] for one in some["Instances"]]
     if not listed:
-        raise _impossible(f"instance {instance} of job {job['jobId']} is gone", "it was terminated")
+        raise _impossible(f"instance {instance} of job {job['jobId']} no longer exists", "see `reconcile jobs show`")
     own = next((one["privateIpv4Address"] for one in _interfaces(place) if one.get("privateIpv4Address")), "")
     if own:  # a node, in a network of its own
         return Machine(job=job["jobId"], private=own, instance=instance, host=own)
@@ -144,7 +144,7 @@ def _on_fargate(desk: Desk, job: Mapping[str, Any], place: Mapping[str, Any]) ->
     interface = next((one["value"] for one in details if one["name"] == "networkInterfaceId"), None)
     private = next((one["privateIpv4Address"] for one in _interfaces(place) if one.get("privateIpv4Address")), "")
     if interface is None:
-        raise _impossible(f"AWS does not say which network interface task {arn} has", "try again when it is RUNNING")
+        raise _impossible(f"AWS does not show which network interface task {arn} has", "try again when it is RUNNING")
     reply = desk.ask(Call("ec2", "DescribeNetworkInterfaces", {"NetworkInterfaceIds": [interface]}))
     one: Mapping[str, Any] = next(iter(reply["NetworkInterfaces"]), {})
     association = one.get("Association") or {}

@@ -193,7 +193,7 @@ class Logs:
 def _gone(one: Stream, reply: Refused) -> str:
     if "group" in reply.message:
         return f"there is no log group {one.group}: it was deleted, or the instance could not create it"
-    return f"log stream {one.name} of {one.group} is gone: deleted, or older than the group's retention"
+    return f"log stream {one.name} of {one.group} no longer exists: deleted, or older than the group's retention"
 
 
 def follow(logs: Logs, ids: Sequence[str]) -> Iterator[Line | Mapping[str, Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.model import Environment
 from reconciler.model.attempts import Cause, Ending, Retries, Verdict
 from reconciler.operations.jobs import streams
-from reconciler.operations.jobs.desk import declared_of, definition_of, kinds_that, last, seconds_between
+from reconciler.operations.jobs.desk import definition_of, kinds_that, last, seconds_between
 from reconciler.operations.jobs.retry_report import Subject
 from reconciler.operations.jobs.streams import Stream
 from reconciler.operations.jobs.watch import over
@@ -144,8 +144,8 @@ def ending_of(attempt: Mapping[str, Any], cause: Cause | None = None) -> Ending:
 
 
 def decisions(env: Environment, job: Mapping[str, Any], root: str) -> list[dict[str, Any] | None]:
-    """For each attempt what became of the job, and the rule that decided: AWS does not tell, so the rules are applied
-    to what it tells. ``as_expected`` is false where AWS did otherwise.
+    """For each attempt what became of the job, and the rule that decided: AWS does not report it, so the rules are
+    applied to what it reports. ``as_expected`` is false where AWS did otherwise.
     """
     attempts: Sequence[Mapping[str, Any]] = job.get("attempts") or job.get("eksAttempts") or []
     kind = next(iter(kinds_that("retries")), None)
@@ -201,8 +201,3 @@ def _plain(entries: Any) -> list[dict[str, str]]:
     return [
         {name: str(value).lower() if name == "action" else str(value) for name, value in one.items()} for one in listed
     ]
-
-
-def declared_jobs(env: Environment) -> list[str]:
-    """The addresses of what jobs can be submitted of, for completion."""
-    return [str(one.address) for kind in kinds_that("submits") for one in declared_of(env, kind)]

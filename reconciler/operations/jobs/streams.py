@@ -1,6 +1,6 @@
-"""Where the output of a job is: its log streams, or why there are none. Pure over what DescribeJobs says.
+"""Where the output of a job is: its log streams, or why there are none. Pure over a reply of DescribeJobs.
 
-The stream is told by AWS for each attempt and container; the group and the Region are those of the container's
+AWS reports the stream of each attempt and container; the group and the Region are those of the container's
 ``logConfiguration``, not always the default ``/aws/batch/job``. An attempt that never ran has no stream.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_AttemptContainerDetail.html
@@ -81,7 +81,7 @@ def of_job(job: Mapping[str, Any]) -> Iterator[Stream | NoStream]:
         yield from _of_attempt(job, len(attempts) + 1, current, running=True)
     elif not attempts:
         why = job.get("statusReason") or ""
-        ended = "it never ran" if over(job) else f"it is {job['status']}: it has not started yet"
+        ended = "the job never ran" if over(job) else f"the job is {job['status']} and has not started yet"
         yield NoStream(job["jobId"], 0, f"{ended}{': ' if why else ''}{why}")
 
 
@@ -98,7 +98,7 @@ def _of_attempt(
             shown = name if len(targets) > 1 else ""
             yield Stream(job["jobId"], number, shown, target.group, stream, target.region, open=running)
     if not found:
-        yield NoStream(job["jobId"], number, "it is starting" if running else _never_started(attempt))
+        yield NoStream(job["jobId"], number, "the attempt is starting" if running else _never_started(attempt))
 
 
 def containers(attempt: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -172,9 +172,9 @@ def _eks(job: Mapping[str, Any]) -> str:
 def console_url(partition: str, region: str, group: str, stream: str) -> str:
     """The page of a log stream in the AWS console, which encodes names twice, with ``$`` for ``%``."""
     host = _CONSOLES.get(partition, "console.aws.amazon.com")
-    path = f"log-groups/log-group/{_twice(group)}/log-events/{_twice(stream)}"
+    path = f"log-groups/log-group/{_encoded(group)}/log-events/{_encoded(stream)}"
     return f"https://{region}.{host}/cloudwatch/home?region={region}#logsV2:{path}"
 
 
-def _twice(name: str) -> str:
+def _encoded(name: str) -> str:
     return quote(quote(name, safe=""), safe="").replace("%", "$")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,10 +18,13 @@ from reconciler.model import Address, Call, Declared, Json, Kind, Refused, Resou
 from reconciler.model import problem_codes as codes
 from reconciler.model.jobs import Overrides, Submission, Takes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.operations.jobs import stop
 from reconciler.operations.jobs.desk import Desk, Queue, declared_of, job_id, kinds_that
 
 MOST_SENT: Final = 5  # times that one request is sent
 PAUSES: Final = (1.0, 3.0, 6.0)  # before each look for a job whose reply was lost
+DUPLICATE: Final = "A duplicate: the reply to the first request was lost"
+LAST: Final = 10.0  # before one more look where there may be two
 _NAME: Final = 128
 
 
@@ -35,13 +38,16 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A job that AWS Batch has; ``sent`` is how often the request was sent, ``found``: its reply was lost."""
+    """A job that AWS Batch has; ``sent`` is how often the request was sent, ``found``: its reply was lost. ``doubled``
+    are further jobs of one submission, which AWS listed too late: of a name of its own they are being terminated.
+    """
 
     job_id: str
     name: str
     queue: str
     sent: int
     found: bool
+    doubled: tuple[str, ...] = ()
 
 
 def definition(desk: Desk, word: str | None) -> Definition:
@@ -139,7 +145,7 @@ def _check_share(target: tuple[str, Takes | None], found: Mapping[str, Any]) -> 
         raise Problems([Problem(code=codes.USAGE, message=message, hint="add --share NAME")])
     if needed is False and "shareIdentifier" in found:
         message = f"{target[0]} has no fair-share policy, and takes no share identifier"
-        raise Problems([Problem(code=codes.USAGE, message=message, hint="leave --share out")])
+        raise Problems([Problem(code=codes.USAGE, message=message, hint="remove --share")])
 
 
 def unique_name(address: Address) -> str:
@@ -154,43 +160,71 @@ def submit(desk: Desk, params: Mapping[str, Any], *, unique: bool) -> Submitted:
     name, target = str(params["jobName"]), str(params["jobQueue"])
     before = frozenset() if unique else frozenset(str(one["jobId"]) for one in desk.named(target, name))
     call = Call("batch", "SubmitJob", dict(params))
+    lost = False
     for sent in range(1, MOST_SENT + 1):
         reply = desk.reply(call)
         if not isinstance(reply, Refused):
-            return Submitted(str(reply["jobId"]), name, target, sent, found=False)
+            done = Submitted(str(reply["jobId"]), name, target, sent, found=False)
+            return _alone(desk, done, before, unique=unique) if lost else done
         if reply.unknown_outcome:
-            found = _lost(desk, target, name, before, reply)
+            found = _lost(desk, target, name, before, reply, again=lost)
             if found:
-                return Submitted(found, name, target, sent, found=True)
+                done = Submitted(found[0], name, target, sent, found=True)
+                return _without(desk, done, found[1:], unique=unique)
+            lost = True
         elif not reply.not_processed:
             raise Problems([desk.refusal(call, reply)])
         desk.clock.sleep(min(2.0**sent, 20))
     raise Problems([_perhaps(name, f"no reply after {MOST_SENT} requests ({reply})")])
 
 
-def _lost(desk: Desk, target: str, name: str, before: Collection[str], reply: Refused) -> str | None:
-    """The id of the job whose reply was lost; None if there is none, also after a while. Raises Problems where that
-    cannot be known.
+def _lost(
+    desk: Desk, target: str, name: str, before: Collection[str], reply: Refused, *, again: bool
+) -> tuple[str, ...]:
+    """The jobs of a request whose reply was lost, the first first; none if AWS lists none after a while. ``again``: an
+    earlier request was given up, so there may be two. Raises Problems where that cannot be known.
     """
-    for pause in PAUSES:
+    new: tuple[str, ...] = ()
+    for pause in (*PAUSES, LAST) if again else PAUSES:
         desk.clock.sleep(pause)
         try:
-            found = [str(one["jobId"]) for one in desk.named(target, name)]
+            new = _new(desk, target, name, before)
         except Problems as error:
             raise Problems([_perhaps(name, f"{reply}; {error.problems[0].message}")]) from error
-        new = [one for one in found if one not in before]
-        if len(new) == 1:
-            return new[0]
-        if new:
-            raise Problems([_perhaps(name, f"{reply}; several jobs have this name now: {', '.join(new)}")])
-    return None
+        if new and not again:
+            return new
+    return new
+
+
+def _new(desk: Desk, target: str, name: str, before: Collection[str]) -> tuple[str, ...]:
+    listed = sorted(desk.named(target, name), key=lambda job: (job.get("createdAt", 0), str(job["jobId"])))
+    return tuple(str(job["jobId"]) for job in listed if job["jobId"] not in before)
+
+
+def _alone(desk: Desk, done: Submitted, before: Collection[str], *, unique: bool) -> Submitted:
+    """The job after an earlier request was given up: AWS may list the job of that one only now."""
+    try:
+        found = _new(desk, done.queue, done.name, before)
+    except Problems:
+        return done
+    others = [one for one in found if one != done.job_id]
+    if not others:
+        return done
+    if unique:
+        done, others = replace(done, job_id=others[0], found=True), [*others[1:], done.job_id]
+    return _without(desk, done, others, unique=unique)
+
+
+def _without(desk: Desk, done: Submitted, others: Sequence[str], *, unique: bool) -> Submitted:
+    """The job, after the others that have its name of its own are stopped; jobs of a given name may be others'."""
+    if unique and others:
+        stop.stop(desk, [{"jobId": one, "status": "SUBMITTED"} for one in others], DUPLICATE)
+    return replace(done, doubled=tuple(others))
 
 
 def _perhaps(name: str, why: str) -> Problem:
     hint = f"look with `reconcile jobs list --name {name}`, and submit again if it is not there"
-    return Problem(
-        code=codes.SUBMITTED_PERHAPS, message=f"it is unknown whether {name} was submitted: {why}", hint=hint
-    )
+    return Problem(code=codes.SUBMITTED_PERHAPS, message=f"whether {name} was submitted is unknown: {why}", hint=hint)
 
 
 def dependencies(words: Sequence[str]) -> list[dict[str, str]]:

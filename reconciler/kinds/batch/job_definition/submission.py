@@ -49,7 +49,6 @@ def submission(props: Json) -> Submission:
     return Submission(
         platform=retries.platform(props),
         multinode=nodes,
-        containers=tuple(dict.fromkeys(name for part in _parts(props) for name in _names(part) if name)),
         request=partial(_request, props),
         from_file=partial(_from_file, props),
     )
