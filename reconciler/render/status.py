@@ -42,6 +42,8 @@ def lines(found: Status, mask: Mask, paint: Paint) -> list[str]:
     for heading, rows in (("Compute environments", _capacities(found, paint)), ("Queues", _lines(found, paint))):
         if rows:
             shown += ["", paint(heading, "bold"), *rows]
+    if not found.capacities and not found.lines and not found.unread:
+        shown += ["", "Nothing that runs jobs is declared."]
     if found.lines:
         shown += ["", paint(f"Failed in the last {_span(found.at - found.since)}", "bold"), *_failures(found, paint)]
     if found.unread:

@@ -258,7 +258,7 @@ def test_a_session_that_is_stopped_or_cannot_start(tmp_path: Path) -> None:
     assert ["--gl on desktop" in line for line in created] == [True, False]
     assert container.typed[-1] == "dcv close-session desktop" and not (tmp_path / "session").exists()
 
-    for gone, said in (("dcvserver", "the DCV server "), ("desktop", "no user, no session")):
+    for gone, said in (("dcvserver", "server.log:\nWARN license-manager"), ("desktop", "no user, no session")):
         (container.programs / gone).unlink()
         (container.programs / gone).symlink_to("/bin/false")
         container.start()

@@ -36,6 +36,19 @@ fail() {
     finish 1
 }
 
+# Fails with the ends of DCV's logs, which are gone with the container.
+fail_with_logs() {
+    say "$*"
+    local log
+    for log in "${SERVER_LOG%/*}"/*.log; do
+        if [[ -s "${log}" ]]; then
+            say "the end of ${log}:"
+            tail -n 20 "${log}" >&2
+        fi
+    done
+    finish 1
+}
+
 # A signal interrupts `wait`, and not a program in the foreground.
 pause() {
     sleep "${TICK}" &
@@ -115,12 +128,12 @@ main() {
 
     dcvserver -d --service &
     server="$!"
-    attempt 60 "${server}" dcv list-sessions || fail "the DCV server did not start: ${SERVER_LOG} says why"
+    attempt 60 "${server}" dcv list-sessions || fail_with_logs "the DCV server did not start"
 
     if ! create_session "${login}" "${gl}"; then
-        [[ "${gl}" == on ]] || fail "the session ended at once: /var/log/dcv says why"
+        [[ "${gl}" == on ]] || fail_with_logs "the session ended at once"
         say "the desktop does not start with DCV GL: once more without (DCV_GL=off does so from the start)"
-        create_session "${login}" off || fail "the session ended at once: /var/log/dcv says why"
+        create_session "${login}" off || fail_with_logs "the session ended at once"
     fi
 
     # The server starts without a licence, and then refuses its users.
@@ -141,7 +154,7 @@ main() {
             finish 0
         fi
     done
-    fail "the DCV server ended: ${SERVER_LOG} says why"
+    fail_with_logs "the DCV server ended"
 }
 
 main "$@"

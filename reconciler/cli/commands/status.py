@@ -99,11 +99,16 @@ def _drawn(terminal: Terminal) -> Iterator[Callable[[Status], None]]:
 
         live = LiveLines(sys.stdout)
         try:
-            yield lambda found: live.show(rendered.lines(found, terminal.mask, Paint(colour=False)))
+            yield lambda found: live.show(_cut(rendered.lines(found, terminal.mask, Paint(colour=False)), live.rows))
         finally:
             live.close()
     else:
         yield _Changes(terminal)
+
+
+def _cut(lines: list[str], rows: int) -> list[str]:
+    """As many lines as there is room for; the last says how many are missing."""
+    return lines if len(lines) <= rows else [*lines[: rows - 1], f"... and {len(lines) - rows + 1} more lines"]
 
 
 class _Changes:
