@@ -195,7 +195,10 @@ def jobs_list(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """List the jobs in the queues of an environment, the latest first, also those that others submitted."""
+    """List jobs, the latest first.
+
+    Those in all queues of the environment, also those that others submitted.
+    """
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
     terminal.as_lines = terminal.as_json and watch
@@ -226,7 +229,10 @@ def jobs_show(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """Show jobs with each attempt: when, where, how it ended, which rule decided what follows, and its log."""
+    """Show jobs with all their attempts.
+
+    Of each attempt: when and where it ran, how it ended, which rule decided what follows, and its log.
+    """
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
     env, named = job_options.env_and_jobs(words)
@@ -267,7 +273,10 @@ def jobs_logs(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """Print the output of jobs: every attempt, container, child of an array and node."""
+    """Print the output of jobs.
+
+    That of every attempt, container, child of an array and node.
+    """
     terminal: Terminal = ctx.obj
     terminal.as_json = terminal.as_lines = output is Format.json
     try:
@@ -324,7 +333,10 @@ def jobs_stop(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """Stop jobs in any state: running ones are terminated, waiting ones cancelled, arrays with all their children."""
+    """Stop jobs in any state.
+
+    Running ones are terminated, waiting ones cancelled, arrays with all their children.
+    """
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
     _check_stop(words, queue, reason, every=every)
@@ -396,7 +408,10 @@ def jobs_connect(
     var: Vars = None,
     var_file: VarFiles = None,
 ) -> None:
-    """Print the address at which a running job is reached, or the command that forwards a port to it."""
+    """Print the address of a running job.
+
+    Without a public address: the command that forwards a port to it.
+    """
     terminal: Terminal = ctx.obj
     terminal.as_json = output is Format.json
     env, named = job_options.env_and_jobs(words)
