@@ -23,7 +23,7 @@ from reconciler.sandbox.iam.policies import statements
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.services._moto_objects import REFUSED, queues
-from reconciler.sandbox.services.sns import publish
+from reconciler.sandbox.services.sns_messages import publish
 from reconciler.sandbox.wire import Json
 
 _SERVICE = "events.amazonaws.com"
@@ -64,7 +64,7 @@ def deliver(account: Account, region: str, event: Json, at: float, bus: str = "d
 
 
 def _to_bus(account: Account, region: str, bus: str, event: Json, at: float, before: frozenset[str]) -> None:
-    """An event does not come to a bus twice: ``before`` has those that it was on."""
+    """An event is on a bus once: ``before`` has those that it was on."""
     here = f"{region}/{bus}"
     for rule in _rules(account, region, bus) if here not in before else ():
         if not rule.event_pattern.matches_event(event):

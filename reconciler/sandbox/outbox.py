@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from reconciler.sandbox.services import Account
-from reconciler.sandbox.services.sns import confirm_pending, sent
+from reconciler.sandbox.services.sns_messages import confirm_pending, sent
 from reconciler.sandbox.wire import Json
 
 _MEMORY = "outbox"

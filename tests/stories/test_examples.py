@@ -21,6 +21,7 @@ from moto.events.models import EventPattern
 
 from reconciler.model import Address, Environment
 from reconciler.operations import pipeline
+from reconciler.sandbox import outbox
 from tests.support.examples import ARTICLES, ROOT, SECRETS, Account
 from tests.support.histories import History
 from tests.support.long import some
@@ -320,6 +321,20 @@ def event(kind: str, job: Mapping[str, Any]) -> dict[str, Any]:
     detail |= {name: job[name] for name in ("statusReason", "arrayProperties") if name in job}
     about = {"source": "aws.batch", "detail-type": kind, "account": "123456789012", "region": "eu-west-1"}
     return {"version": "0", "id": "1", "time": "2026-01-05T00:00:00Z", "resources": [], **about, "detail": detail}
+
+
+def test_the_mail_of_a_failed_job_says_which_and_why(sandbox: Any) -> None:
+    """From the job to the recipient, who has confirmed."""
+    built(sandbox, "job-alerts")
+    assert [one["endpoint"] for one in outbox.confirm(sandbox.account)] == ["oncall@example.com"]
+    outbox.clear(sandbox.account)
+    sandbox.change({"outcomes": {"*": [FAILED]}})
+    failed = submit(sandbox, "job-alerts-demo", "job-alerts-fail")
+
+    assert ended(sandbox, failed) == ("FAILED", 1)
+    (mail,) = outbox.messages(sandbox.account)
+    assert mail["to"] == "oncall@example.com" and "try-it failed at" in mail["text"]
+    assert "Essential container in task exited" in mail["text"] and failed in mail["text"]
 
 
 def test_alerts_reach_the_topic_for_the_queues_of_this_environment_and_no_others(sandbox: Any) -> None:
