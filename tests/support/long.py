@@ -6,12 +6,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pytest
 
 LONG = "TEST_LONG" in os.environ
+
+
+def together(check: Callable[..., None], cases: Iterable[Any]) -> None:
+    """Many small cases as one test, which costs a fraction of one each: all are tried, and all that fail are told."""
+    tried, wrong = 0, []
+    for case in cases:
+        tried += 1
+        try:
+            check(*case) if isinstance(case, tuple) else check(case)
+        except AssertionError as error:
+            wrong.append(f"{case}\n    {error}")
+        except Exception as error:
+            error.add_note(f"in the case {case}")
+            raise
+    assert tried, "there is no case"
+    assert not wrong, f"{len(wrong)} of {tried}:\n" + "\n".join(wrong)
+
+
+def by(name: Callable[[Any], str], cases: Iterable[Any]) -> Mapping[str, list[Any]]:
+    """The cases by a name, as parameters whose cases are tried together."""
+    found: dict[str, list[Any]] = {}
+    for case in cases:
+        found.setdefault(name(case), []).append(case)
+    return found
 
 
 def some(values: Iterable[Any], every: int, first: int = 0) -> list[Any]:
