@@ -46,6 +46,14 @@ def some(values: Iterable[Any], every: int, first: int = 0) -> list[Any]:
     ]
 
 
+def some_rows(rows: Iterable[tuple[Any, ...]], every: int, first: int = 0) -> list[Any]:
+    """The same for rows, each of which is several parameters."""
+    return [
+        row if number % every == first % every else pytest.param(*row, marks=pytest.mark.long)
+        for number, row in enumerate(rows)
+    ]
+
+
 def across(ones: Iterable[Any], others: Iterable[Any], every: int = 2) -> list[Any]:
     """Every pair of them as parameters, of which `make test` tries those on the diagonals, so that each comes up."""
     return [
