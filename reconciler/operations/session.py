@@ -22,6 +22,7 @@ from reconciler.model import Environment, Options, Plan, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import looks_secret
+from reconciler.model.preflight import Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.values import SANDBOX
 from reconciler.operations import pipeline
@@ -219,7 +220,14 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
     return Endpoint(handle.url, region, key, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
 
 
-def make_plan(session: Session, options: Options, *, parallelism: int = pipeline.PARALLELISM) -> Planned:
+def make_plan(
+    session: Session,
+    options: Options,
+    *,
+    parallelism: int = pipeline.PARALLELISM,
+    preflight: Level = Level.off,
+    idle: bool = True,
+) -> Planned:
     """Read the account and plan, as :func:`.pipeline.make_plan`; the plan says where AWS itself was not asked."""
 
     def located(plan: Plan) -> Plan:
@@ -228,7 +236,15 @@ def make_plan(session: Session, options: Options, *, parallelism: int = pipeline
     try:
         if session.taken:
             return _plan_of_snapshot(session, session.taken, options)
-        planned = pipeline.make_plan(session.env, session.scope, session.client, options, parallelism=parallelism)
+        planned = pipeline.make_plan(
+            session.env,
+            session.scope,
+            session.client,
+            options,
+            parallelism=parallelism,
+            preflight=preflight,
+            idle=idle,
+        )
     except pipeline.RailRefusal as refusal:
         refusal.plan = located(refusal.plan)
         raise

@@ -21,6 +21,7 @@ from reconciler.cli.options import (
     OnError,
     OnErrorOption,
     Parallelism,
+    Preflight,
     Refreshes,
     Replaces,
     Sandbox,
@@ -28,6 +29,7 @@ from reconciler.cli.options import (
     VarFiles,
     Vars,
     Verbose,
+    WithPreflight,
     environments,
     plan_options,
     variables,
@@ -37,6 +39,7 @@ from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model import Options
 from reconciler.model import problem_codes as codes
+from reconciler.model.preflight import Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import apply as applying
 from reconciler.operations import saved_plan, saved_variables
@@ -45,6 +48,7 @@ APP: Final = typer.Typer(**STYLE)
 
 
 @APP.command(
+    cls=WithPreflight,
     help=COMMANDS["apply"],
     epilog=examples("reconcile apply", "reconcile apply prod.plan", "reconcile apply --auto-approve"),
 )
@@ -71,6 +75,7 @@ def apply(
     allow_deletions: Allow = None,
     journal: JournalOption = None,
     no_lock: NoLock = False,
+    preflight: Preflight = None,
     var: Vars = None,
     var_file: VarFiles = None,
     verbose: Verbose = False,
@@ -103,6 +108,7 @@ def apply(
         lock=not no_lock,
         journal=journal,
         saved=saved,
+        preflight=preflight or Level.on,
     )
     with interruptible() as stop:
         account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox, given=given)

@@ -1,0 +1,199 @@
+"""Preflight of a job definition: whether some environment of some queue can run it, its image, its roles.
+
+Every queue that is declared beside it counts: jobs may be submitted to any of them. So nothing is said of a queue that
+does not fit as long as another one does.
+
+https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from reconciler.kinds.batch import _instance_offers as instances
+from reconciler.kinds.batch._instance_offers import Offer
+from reconciler.kinds.batch.compute_environment import effects
+from reconciler.kinds.batch.job_definition import fitting, image_preflight, needs, role_preflight
+from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
+from reconciler.kinds.batch.job_queue.relations import MEMBER, ORDER
+from reconciler.kinds.common.declared import as_text, at, entries, items
+from reconciler.kinds.common.replies import chunks
+from reconciler.model import Address, Call, Declared, Json, Reads, Refused, Resource
+from reconciler.model.preflight import Check, Fit, Ground
+
+QUEUES: Final = "jobQueues"
+ENVIRONMENTS: Final = "computeEnvironments"
+_SHOWN: Final = 2  # reasons in one sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pair:
+    """A queue, and one of its environments: its name and properties (None if unknown), its cluster if it is live."""
+
+    queue: Resource
+    name: str
+    props: Json | None
+    address: Address | None = None
+    cluster: str = ""
+
+    @property
+    def about(self) -> tuple[Address, ...]:
+        return (self.queue.address, *((self.address,) if self.address else ()))
+
+
+def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
+    """What is known of its images, its roles, and each environment of each queue; then whether any can run it."""
+    props = ground.props(definition)
+    needed = needs.of(props)
+    found, architectures = yield from image_preflight.check(needed, ground)
+    found += yield from role_preflight.check(definition, needed, ground)
+    pairs = yield from _pairs(ground)
+    offered = yield from _offers_of(pairs)
+    judged: list[tuple[_Pair, list[Ruling]]] = []
+    for pair in pairs:
+        place = _place(pair, offered)
+        rulings = fitting.rulings(needed, place, architectures) if pair.props is not None else [_NOT_KNOWN]
+        if place.offers and pair.cluster and any(_open(one) for one in rulings):
+            known = yield from _registered(pair.cluster)
+            seen = [replace(one, registered=known.get(one.type)) for one in place.offers]
+            rulings = fitting.rulings(needed, replace(place, offers=seen), architectures) if known else rulings
+        judged.append((pair, rulings))
+    found += [_check(pair, ruling) for pair, rulings in judged for ruling in rulings]
+    return [*found, _placement(judged)]
+
+
+_NOT_KNOWN: Final = Ruling(check="platform", verdict=Fit.unknown, message="the compute environment is not known")
+
+
+def _open(ruling: Ruling) -> bool:
+    return ruling.check == "memory" and ruling.verdict is Fit.unknown
+
+
+def _check(pair: _Pair, ruling: Ruling) -> Check:
+    return Check(
+        check=ruling.check,
+        verdict=ruling.verdict,
+        message=ruling.message,
+        certain=ruling.certain,
+        path=ruling.path,
+        hint=ruling.hint,
+        queue=pair.queue.address.name,
+        environment=pair.name,
+        about=pair.about,
+        denied=ruling.denied,
+    )
+
+
+# --- the answer ------------------------------------------------------------------------------------------------------
+
+
+def _placement(judged: Sequence[tuple[_Pair, list[Ruling]]]) -> Check:
+    """Whether any environment can run it: it cannot only where none of any queue can."""
+    if not judged:
+        message = "no queue with a compute environment is declared here"
+        return Check(check="placement", verdict=Fit.unknown, message=message)
+    refusals = [(pair, [one for one in rulings if one.verdict is Fit.cannot]) for pair, rulings in judged]
+    for pair, rulings in judged:
+        if all(one.verdict is Fit.fits for one in rulings):
+            message = f"{pair.name} of {pair.queue.address.name} can run it"
+            return Check(check="placement", verdict=Fit.fits, message=message, certain=False)
+    if not all(refused for _, refused in refusals):
+        return Check(check="placement", verdict=Fit.unknown, message="whether any can run it is not known")
+    same = [one for one in refusals if all(ruling.check != "platform" for ruling in one[1])] or refusals
+    reasons = dict.fromkeys(f"{refused[0].message} ({pair.name})" for pair, refused in same)
+    shown = "; ".join(list(reasons)[:_SHOWN])
+    more = len(reasons) - _SHOWN
+    first = same[0][1][0]
+    return Check(
+        check="placement",
+        verdict=Fit.cannot,
+        message=f"no compute environment can run it: {shown}{f'; and {more} more' if more > 0 else ''}",
+        certain=all(any(one.certain for one in refused) for _, refused in refusals),
+        told=True,
+        path=first.path,
+        hint=first.hint,
+        about=tuple(dict.fromkeys(address for pair, _ in judged for address in pair.about)),
+    )
+
+
+# --- queues and their environments -----------------------------------------------------------------------------------
+
+
+def _pairs(ground: Ground) -> Reads[list[_Pair]]:
+    """Each declared queue with each of its environments; those that are not declared are read, all in one call."""
+    listed = list(_listed(ground.declared))
+    others = sorted({name for _, _, name in listed if name})
+    calls = tuple(
+        Call("batch", "DescribeComputeEnvironments", {ENVIRONMENTS: list(some)}) for some in chunks(others, 100)
+    )
+    replies = (yield calls) if calls else ()
+    known = {
+        str(item[member]): item
+        for reply in replies
+        if not isinstance(reply, Refused)
+        for item in reply.get(ENVIRONMENTS, ())
+        for member in ("computeEnvironmentName", "computeEnvironmentArn")
+    }
+    return [_pair(queue, own, name, known, ground) for queue, own, name in listed]
+
+
+def _listed(declared: Declared) -> Iterator[tuple[Resource, Resource | None, str]]:
+    """Queues with each declared environment, or with the name or ARN of another; empty where that is not known."""
+    for queue in declared.section(QUEUES):
+        for _, item in entries(queue.props.get(ORDER)):
+            own = declared.resource(ENVIRONMENTS, item.get(MEMBER))
+            yield queue, own, "" if own else as_text(item.get(MEMBER)) or ""
+
+
+def _pair(queue: Resource, own: Resource | None, name: str, known: Mapping[str, Json], ground: Ground) -> _Pair:
+    if own is None:
+        item = known.get(name)
+        shown, cluster = name.rpartition("/")[2], str((item or {}).get("ecsClusterArn") or "")
+        return _Pair(queue=queue, name=shown, props=item, cluster=cluster)
+    live = ground.live(own)
+    cluster = str(live.extra.get("ecsClusterArn") or "") if live else ""
+    return _Pair(queue=queue, name=own.address.name, props=ground.props(own), address=own.address, cluster=cluster)
+
+
+def _types(props: Json | None) -> list[str]:
+    """The instance types, families and groups that an environment names; empty on Fargate."""
+    if props is None or effects.family(props) != effects.INSTANCES:
+        return []
+    return [one for one in items(at(props, "computeResources", "instanceTypes")) if isinstance(one, str)]
+
+
+def _offers_of(pairs: Sequence[_Pair]) -> Reads[list[Offer] | Refused]:
+    """What all these environments' types offer: one question, equal for every definition, so that it is asked once."""
+    names = {name for pair in pairs for name in _types(pair.props)}
+    return (yield from instances.read(sorted(names))) if names else []
+
+
+def _place(pair: _Pair, offered: list[Offer] | Refused) -> Place:
+    names, props = _types(pair.props), pair.props or {}
+    if isinstance(offered, Refused):
+        denied = "ec2:DescribeInstanceTypes" if offered.denied else ""
+        return Place(name=pair.name, props=props, unread=f"EC2's instance types: {offered}", denied=denied)
+    if not names:
+        return Place(name=pair.name, props=props)
+    mine = [one for one in offered if any(instances.belongs(one.type, name) for name in names)]
+    return Place(name=pair.name, props=props, offers=mine)
+
+
+def _registered(cluster: str) -> Reads[Mapping[str, int]]:
+    """The memory in MiB that instances of a cluster have registered, by type; the least where it differs."""
+    (listed,) = yield (Call("ecs", "ListContainerInstances", {"cluster": cluster, "status": "ACTIVE"}),)
+    arns = [] if isinstance(listed, Refused) else items(listed.get("containerInstanceArns"))
+    if not arns:
+        return {}
+    params = {"cluster": cluster, "containerInstances": arns[:100]}
+    (reply,) = yield (Call("ecs", "DescribeContainerInstances", params),)
+    found: dict[str, int] = {}
+    for item in [] if isinstance(reply, Refused) else items(reply.get("containerInstances")):
+        attributes: dict[str, Any] = {str(one["name"]): one.get("value") for one in items(item.get("attributes"))}
+        memory: Json = next((one for one in items(item.get("registeredResources")) if one.get("name") == "MEMORY"), {})
+        name, amount = attributes.get("ecs.instance-type"), memory.get("integerValue")
+        if name and isinstance(amount, int):
+            found[str(name)] = min(amount, found.get(str(name), amount))
+    return found
