@@ -34,7 +34,7 @@ _UNITS: Final = {VCPU: "vCPU", MEMORY: "MiB of memory", GPU: "GPU"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """What one rule says about a job on an environment."""
+    """What one rule says about a job on an environment. Without ``decides`` the job starts nevertheless."""
 
     check: str
     verdict: Fit
@@ -43,6 +43,7 @@ class Ruling:
     certain: bool = True
     hint: str = ""
     denied: str = ""
+    decides: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +171,7 @@ class _Rule:
     path: Path
     hint: Callable[[Sequence[Offer]], str] = lambda _: ""
     certain: bool = True
+    known: bool = True
 
 
 def _check_host(needs: Needs, need: Need, place: Place, images: frozenset[str] | None) -> Iterator[Ruling]:
@@ -234,8 +236,8 @@ def _undecided(rules: list[_Rule], open_ones: Sequence[tuple[Offer, list[bool | 
     one, held = min(open_ones, key=lambda each: sum(value is None for value in each[1]))
     for rule, value in zip(rules, held, strict=True):
         if value is None:
-            message = f"{rule.wanted}: whether {one.type} has that depends on the instance; {rule.best([one])}"
-            hint = rule.hint([one])
+            depends = f"{rule.wanted}: whether {one.type} has that depends on the instance; {rule.best([one])}"
+            message, hint = (depends, rule.hint([one])) if rule.known else (f"the {rule.check} is not known yet", "")
             yield Ruling(check=rule.check, verdict=Fit.unknown, message=message, path=rule.path, hint=hint)
         else:
             yield Ruling(check=rule.check, verdict=Fit.fits, message=f"{rule.wanted}: fits", path=rule.path)
@@ -256,6 +258,7 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
         best=lambda listed: _most(listed, lambda one: one.vcpus, "vCPUs"),
         path=need.paths.get(VCPU, need.path),
         hint=lambda listed: f"ask for at most {max(one.vcpus for one in listed)}, or add a larger type",
+        known=vcpus is not None,
     )
     yield _Rule(
         check="memory",
@@ -264,6 +267,7 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
         best=_memory_of,
         path=need.paths.get(MEMORY, need.path),
         hint=lambda listed: f"{max(one.usual_memory for one in listed)} MiB is what most have for jobs",
+        known=memory is not None,
     )
     if gpus is None or gpus > 0:
         yield _Rule(
@@ -273,6 +277,7 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
             best=lambda listed: _most(listed, lambda one: one.gpus or 0, "GPUs"),
             path=need.paths.get(GPU, need.path),
             hint=lambda _: "add an instance type with as many GPUs",
+            known=gpus is not None,
         )
     if images is not None:
         yield _Rule(

@@ -12,11 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from reconciler.kinds.batch import _capacity_quotas as quotas
+from reconciler.kinds.batch import _egress as egress
 from reconciler.kinds.batch import _instance_offers as instances
+from reconciler.kinds.batch import _network as networks
 from reconciler.kinds.batch._instance_offers import Offer
+from reconciler.kinds.batch._network import Network
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.batch.job_definition import fitting, image_preflight, needs, role_preflight
+from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
+from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.batch.job_queue.relations import MEMBER, ORDER
 from reconciler.kinds.common.declared import as_text, at, entries, items
 from reconciler.kinds.common.replies import chunks
@@ -59,9 +65,54 @@ def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
             known = yield from _registered(pair.cluster)
             seen = [replace(one, registered=known.get(one.type)) for one in place.offers]
             rulings = fitting.rulings(needed, replace(place, offers=seen), architectures) if known else rulings
+        if pair.props is not None and all(one.verdict is not Fit.cannot for one in rulings):
+            rulings = [*rulings, *(yield from _around(needed, pair.props, ground))]
         judged.append((pair, rulings))
     found += [_check(pair, ruling) for pair, rulings in judged for ruling in rulings]
     return [*found, _placement(judged)]
+
+
+def _around(needed: Needs, props: Json, ground: Ground) -> Reads[list[Ruling]]:
+    """What is around a job that fits: its way out where it has a network interface of its own, and the quota."""
+    found: list[Ruling] = []
+    if needed.multinode or needed.platform == FARGATE:
+        who = egress.node() if needed.multinode else egress.task(public=needed.public_address)
+        found.append(_way_out(needed, who, props, (yield from networks.read(ground)), ground))
+    if needed.platform == EC2:
+        found += yield from _within_quota(needed, props)
+    return found
+
+
+def _way_out(needed: Needs, who: egress.Traveller, props: Json, known: Network, ground: Ground) -> Ruling:
+    answer = egress.find(props, who, known, ground)
+    path = needed.hosts[0].path if needed.hosts else ()
+    return Ruling(
+        check="egress",
+        verdict=answer.verdict,
+        message=answer.message,
+        path=path,
+        certain=answer.certain and not needed.multinode,
+        hint=answer.hint,
+        denied=answer.denied,
+        decides=not needed.multinode,
+    )
+
+
+def _within_quota(needed: Needs, props: Json) -> Reads[list[Ruling]]:
+    """Whether the account may run one job: not if the quotas of all classes of the environment's types are below it."""
+    amounts = [one.vcpus * one.nodes for one in needed.hosts if one.vcpus is not None and one.nodes is not None]
+    classes = quotas.classes_of(props)
+    if not amounts or not classes or not quotas.all_known(props) or len(amounts) < len(needed.hosts):
+        return []
+    codes = [quotas.code_of(kind, props) for kind in classes]
+    values = yield from quotas.read(codes)
+    known = [one for one in values.values() if not isinstance(one, Refused)]
+    if len(known) < len(codes) or max(known) >= sum(amounts):
+        return []  # the environment's own check says what is unknown
+    path = needed.hosts[0].paths.get(needs.VCPU, ())
+    message = f"{sum(amounts):f} vCPUs, and the account may run {max(known):g} ({', '.join(codes)})"
+    hint = "ask for a higher quota in Service Quotas"
+    return [Ruling(check="quota", verdict=Fit.cannot, message=message, path=path, hint=hint)]
 
 
 _NOT_KNOWN: Final = Ruling(check="platform", verdict=Fit.unknown, message="the compute environment is not known")
@@ -77,6 +128,7 @@ def _check(pair: _Pair, ruling: Ruling) -> Check:
         verdict=ruling.verdict,
         message=ruling.message,
         certain=ruling.certain,
+        told=not ruling.decides,
         path=ruling.path,
         hint=ruling.hint,
         queue=pair.queue.address.name,
@@ -94,9 +146,11 @@ def _placement(judged: Sequence[tuple[_Pair, list[Ruling]]]) -> Check:
     if not judged:
         message = "no queue with a compute environment is declared here"
         return Check(check="placement", verdict=Fit.unknown, message=message)
-    refusals = [(pair, [one for one in rulings if one.verdict is Fit.cannot]) for pair, rulings in judged]
+    refusals = [
+        (pair, [one for one in rulings if one.decides and one.verdict is Fit.cannot]) for pair, rulings in judged
+    ]
     for pair, rulings in judged:
-        if all(one.verdict is Fit.fits for one in rulings):
+        if all(one.verdict is Fit.fits for one in rulings if one.decides):
             message = f"{pair.name} of {pair.queue.address.name} can run it"
             return Check(check="placement", verdict=Fit.fits, message=message, certain=False)
     if not all(refused for _, refused in refusals):

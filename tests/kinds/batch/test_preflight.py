@@ -1,0 +1,94 @@
+"""Preflight: whether environments can run job definitions, by a table of pairs; and what is read about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.kinds.batch import _instance_offers as instances
+from reconciler.kinds.batch._instance_offers import Offer
+from reconciler.kinds.batch.job_definition import fitting, needs
+from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
+from reconciler.model.preflight import Fit
+from tests.support.tables import cases
+
+TABLE: Mapping[str, Any] = cases(Path(__file__).parents[2] / "data" / "preflight" / "pairs.yaml")
+
+
+def container(one: Mapping[str, Any]) -> dict[str, Any]:
+    listed = {"VCPU": one["vcpu"], "MEMORY": one["memory"], "GPU": one.get("gpu", 0)}
+    wanted = [
+        {"type": kind, "value": None if value is None else str(value)} for kind, value in listed.items() if value != 0
+    ]
+    device = {"linuxParameters": {"devices": [{"hostPath": "/dev/infiniband/uverbs0"}]}} if one.get("efa") else {}
+    return {"image": "i", "resourceRequirements": wanted, **device}
+
+
+def definition(one: Mapping[str, Any]) -> dict[str, Any]:
+    platform = one.get("platform", "EC2")
+    if "containers" in one:
+        return {"ecsProperties": {"taskProperties": [{"containers": [container(each) for each in one["containers"]]}]}}
+    if platform == "EKS":
+        asked = {"cpu": f"{one['vcpu'] * 1000}m", "memory": f"{one['memory']}Mi"}
+        return {"eksProperties": {"podProperties": {"containers": [{"image": "i", "resources": {"limits": asked}}]}}}
+    payload = container(one)
+    if "cpu" in one:
+        payload["runtimePlatform"] = {"cpuArchitecture": one["cpu"]}
+    if "nodes" in one:
+        payload |= {"instanceType": one["instanceType"]} if "instanceType" in one else {}
+        ranges = [{"targetNodes": "0:", "container": payload}]
+        return {"nodeProperties": {"numNodes": one["nodes"], "mainNode": 0, "nodeRangeProperties": ranges}}
+    if platform == "MANAGED_INSTANCES":
+        task = {"ecsProperties": {"taskProperties": [{"containers": [payload]}]}}
+        return {"platformCapabilities": [platform], **task}
+    return {"platformCapabilities": [platform], "containerProperties": payload}
+
+
+def offers(name: str, names: list[str]) -> list[Offer]:
+    seen = TABLE["registered"].get(name, {})
+    return [
+        Offer(
+            type=each,
+            vcpus=facts[0],
+            memory=facts[1],
+            gpus=None if facts[2] == "part" else facts[2],
+            architectures=frozenset({facts[3]}),
+            efa=facts[4:] == ["efa"],
+            registered=seen.get(each),
+        )
+        for each, facts in TABLE["types"].items()
+        if any(instances.belongs(each, one) for one in names)
+    ]
+
+
+def place(name: str) -> Place:
+    facts = dict(TABLE["environments"][name])
+    if facts.get("unmanaged"):
+        return Place(name=name, props={"type": "UNMANAGED"})
+    eks = {"eksConfiguration": {"kubernetesNamespace": "n"}} if facts.pop("eks", False) else {}
+    unread = facts.pop("unread", False)
+    props = {"type": "MANAGED", "computeResources": facts, **eks}
+    names = facts.get("instanceTypes")
+    listed = None if unread or not names else offers(name, names)
+    return Place(name=name, props=props, offers=listed, unread="AccessDenied" if unread else "")
+
+
+def verdict(found: list[Ruling]) -> tuple[str, set[str]]:
+    refusals = [one for one in found if one.verdict is Fit.cannot]
+    if refusals:
+        sure = any(one.certain for one in refusals)
+        return "cannot" if sure else "cannot likely", {one.check for one in refusals}
+    unknown = {one.check for one in found if one.verdict is Fit.unknown}
+    return ("unknown", unknown) if unknown else ("fits", {""})
+
+
+@pytest.mark.parametrize(("job", "environment", "expected", "check", "line"), TABLE["pairs"])
+def test_pairs(job: Mapping[str, Any], environment: str, expected: str, check: str, line: str) -> None:
+    images = frozenset(job["image"]) if "image" in job else None
+    found = fitting.rulings(needs.of(definition(job)), place(environment), images)
+    told, checks = verdict(found)
+    assert (told, check in checks) == (expected, True), (line, [(one.check, one.message) for one in found])
+    assert all(one.path for one in found if one.verdict is Fit.cannot)
