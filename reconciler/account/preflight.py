@@ -17,13 +17,18 @@ from reconciler.model.preflight import DOWNLOAD, Check, Checked, Fit, Ground, Le
 from reconciler.model.problems import Problem
 
 
-def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, level: Level) -> tuple[Checked, ...]:
-    """What every kind checks of what the plan keeps, creates or changes. Raises what a read raises, but Unreadable."""
+def check(
+    reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, level: Level, *, narrow: bool = False
+) -> tuple[Checked, ...]:
+    """What every kind checks of what the plan keeps, creates or changes; if ``narrow``, of what it changes and what
+    that concerns. Raises what a read raises, but Unreadable.
+    """
     ground = Ground(
         scope=plan.scope,
         declared=Declared(env.resources, account=env.account, region=env.region),
         plans={item.address: item for item in plan.resources},
         full=level is Level.full,
+        narrow=narrow,
     )
     jobs: dict[Address, Callable[[], Sequence[Check]]] = {}
     for item in plan.resources:
@@ -63,14 +68,16 @@ def _found(result: Sequence[Check] | BaseException) -> Sequence[Check]:
 
 
 def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Problem]:
-    """What people should know: an error if something that the plan changes certainly cannot run, else warnings."""
+    """What people should know. An error where something that the plan changes certainly cannot run as it is declared,
+    whatever else is done; else a warning.
+    """
     changing = {item.address for item in plan.resources if item.steps and item.verb.value != "noop"}
     told = [one for one in found if one.check.told and one.check.verdict is Fit.cannot]
     return [_problem(env, one.address, one.check, changing) for one in told]
 
 
 def _problem(env: Environment, address: Address, check: Check, changing: set[Address]) -> Problem:
-    blocks = check.certain and not changing.isdisjoint((address, *check.about))
+    blocks = check.certain and check.final and not changing.isdisjoint((address, *check.about))
     way_out = "or pass --preflight=off" if blocks else ""
     return Problem(
         code=codes.CANNOT_RUN if check.certain else codes.MAY_NOT_RUN,

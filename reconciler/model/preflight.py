@@ -42,8 +42,9 @@ class Check:
     """One check of one resource, or of one together with a queue and one of its environments.
 
     ``certain``: AWS is known to behave so; else it is likely. ``told``: people are told where it cannot, since nothing
-    else makes up for it. ``about`` are the other resources that it is about. ``denied`` is the action that was not
-    permitted, where that is why it is unknown.
+    else makes up for it. ``final``: only another declaration helps, nothing that may be done beside it (push an image,
+    create a role, raise a quota). ``about`` are the other resources that it is about. ``denied`` is the action that was
+    not permitted, where that is why it is unknown.
     """
 
     check: str
@@ -51,6 +52,7 @@ class Check:
     message: str
     certain: bool = True
     told: bool = False
+    final: bool = False
     path: Path = ()
     hint: str = ""
     queue: str = ""
@@ -72,13 +74,14 @@ class Ground:
     """What the kinds check on: what is declared, with values as far as the plan knows them, and what is live.
 
     ``declared`` has references as written, by which resources find each other; ``plans`` what the plan does, by
-    address. ``full``: also what takes more than API calls.
+    address. ``full``: also what takes more than API calls; ``narrow``: only what the plan changes is asked about.
     """
 
     scope: Scope
     declared: Declared
     plans: Mapping[Address, ResourcePlan] = field(default_factory=lambda: EMPTY)
     full: bool = False
+    narrow: bool = False
 
     def props(self, resource: Resource) -> Json:
         """Its properties, with references resolved where the plan has it."""
@@ -94,6 +97,10 @@ class Ground:
         """Whether the plan creates it, or a new one in its place."""
         plan = self.plans.get(resource.address)
         return plan is not None and plan.verb in (Verb.CREATE, Verb.REPLACE)
+
+    def concerns(self, *addresses: Address) -> bool:
+        """Whether one of these is to be asked about."""
+        return not self.narrow or any(map(self.changes, addresses))
 
     def changes(self, address: Address) -> bool:
         """Whether the plan changes it."""

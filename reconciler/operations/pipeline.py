@@ -109,7 +109,7 @@ def make_plan(
 ) -> Planned:
     """Read the account and plan. ``parallelism`` is the maximum number of concurrent reads; ``described`` are, of an
     account that is a snapshot, the sections and names of the objects of which it has more than their names.
-    ``preflight`` also checks whether what is planned can run; without ``idle`` only if the plan changes anything.
+    ``preflight`` also checks whether what is planned can run; without ``idle`` only what the plan changes.
 
     Raises Problems where no plan is possible (wrong account, look-ups without a value), and RailRefusal where a safety
     rail refuses the plan.
@@ -150,7 +150,7 @@ def make_plan(
         checked: tuple[Checked, ...] | None = None
         doubts: list[Problem] = []
         if preflight is not Level.off and not (problems or standing) and (idle or made.applyable):
-            checked, doubts = _preflight(reader, env, made, preflight)
+            checked, doubts = _preflight(reader, env, made, preflight, narrow=not idle)
     finally:
         reader.close()
     mask = mask.learnt(made)
@@ -174,11 +174,13 @@ def make_plan(
     )
 
 
-def _preflight(reader: Reader, env: Environment, plan: Plan, level: Level) -> tuple[tuple[Checked, ...], list[Problem]]:
+def _preflight(
+    reader: Reader, env: Environment, plan: Plan, level: Level, *, narrow: bool
+) -> tuple[tuple[Checked, ...], list[Problem]]:
     """What a preflight found, and the problems that people are told."""
     from reconciler.account import preflight  # noqa: PLC0415  (few plans have one)
 
-    found = preflight.check(reader, discover(), env, plan, level)
+    found = preflight.check(reader, discover(), env, plan, level, narrow=narrow)
     return found, preflight.problems(env, plan, found)
 
 

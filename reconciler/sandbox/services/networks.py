@@ -38,14 +38,24 @@ def offerings_take_wildcards(call: ServiceCall) -> Json | None:
     from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS  # noqa: PLC0415  (slow to load)
 
     filters = {one["Name"]: one["Values"] for one in call.params.get("Filters") or []}
-    if not any("*" in value for value in filters.get("instance-type", ())):
+    if not filters.keys() <= {"instance-type", "location"}:
         return None
     where = call.params.get("LocationType", "region")
+    listed = INSTANCE_TYPE_OFFERINGS[where].get(call.region) or _everywhere(call, where)
     return {
         "InstanceTypeOfferings": [
             {"InstanceType": one["InstanceType"], "LocationType": where, "Location": one["Location"]}
-            for one in INSTANCE_TYPE_OFFERINGS[where].get(call.region, ())
-            if any(fnmatchcase(one["InstanceType"], value) for value in filters["instance-type"])
+            for one in listed
+            if any(fnmatchcase(one["InstanceType"], value) for value in filters.get("instance-type", ("*",)))
             and ("location" not in filters or one["Location"] in filters["location"])
         ]
     }
+
+
+def _everywhere(call: ServiceCall, where: str) -> list[Json]:
+    """Moto knows the offerings of the standard partition only: in other Regions every zone has every type."""
+    from moto.ec2.models.instance_types import INSTANCE_TYPES  # noqa: PLC0415  (slow to load)
+
+    zones = [one.name for one in call.backend.describe_availability_zones()]
+    places = {"region": [call.region], "availability-zone": zones}.get(where, [])
+    return [{"InstanceType": name, "Location": place} for name in INSTANCE_TYPES for place in places]

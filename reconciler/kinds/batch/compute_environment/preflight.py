@@ -30,6 +30,8 @@ _ROLES: Final = (
 
 def preflight(environment: Resource, ground: Ground) -> Reads[Sequence[Check]]:
     """What is known of its types in its zones, its subnets and groups, its roles and its quotas."""
+    if not ground.concerns(environment.address):
+        return ()
     props = ground.props(environment)
     known = yield from networks.read(ground)
     found = list(_check_vpc(props, known, ground))
@@ -76,7 +78,7 @@ def _check_zones(props: Json, known: Network, ground: Ground) -> Reads[list[Chec
     message = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not offered in {where}"
     hint = "use subnets in other zones, or other types"
     verdict = Fit.fits if some else Fit.cannot
-    return [_told("zones", verdict, message, "instanceTypes", hint=hint)]
+    return [_told("zones", verdict, message, "instanceTypes", hint=hint, final=True)]
 
 
 def _offered(name: str, zones: Sequence[str], offered: Any) -> bool:
@@ -97,17 +99,18 @@ def _check_vpc(props: Json, known: Network, ground: Ground) -> Iterator[Check]:
     absent = [one for one in named if one not in known.subnets]
     if absent:
         message = f"there is no subnet {', '.join(absent)} in {ground.scope.region}"
-        yield _told("network", Fit.cannot, message, "subnets")
+        yield _told("network", Fit.cannot, message, "subnets", final=True)
         return
     vpcs = sorted({known.subnets[one].vpc for one in named})
     if len(vpcs) > 1:
-        yield _told("network", Fit.cannot, f"its subnets are in several VPCs: {', '.join(vpcs)}", "subnets")
+        message = f"its subnets are in several VPCs: {', '.join(vpcs)}"
+        yield _told("network", Fit.cannot, message, "subnets", final=True)
         return
     groups = [networks.group_of(one, known, ground) for one in networks.groups_of(props)]
     strange = [one.id for one in groups if one is not None and one.vpc.startswith("vpc-") and one.vpc != vpcs[0]]
     if strange:
         message = f"{', '.join(strange)} is not in {vpcs[0]}, where its subnets are"
-        yield _told("network", Fit.cannot, message, "securityGroupIds", hint="name groups of the same VPC")
+        yield _told("network", Fit.cannot, message, "securityGroupIds", hint="name groups of the same VPC", final=True)
         return
     if not sum(known.subnets[one].free for one in named):
         message = "its subnets have no free addresses"

@@ -34,7 +34,9 @@ _UNITS: Final = {VCPU: "vCPU", MEMORY: "MiB of memory", GPU: "GPU"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """What one rule says about a job on an environment. Without ``decides`` the job starts nevertheless."""
+    """What one rule says about a job on an environment. Without ``decides`` the job starts nevertheless; ``final``:
+    only another declaration helps.
+    """
 
     check: str
     verdict: Fit
@@ -44,6 +46,7 @@ class Ruling:
     hint: str = ""
     denied: str = ""
     decides: bool = True
+    final: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,7 @@ def _platform(needs: Needs, place: Place) -> Ruling:
         return Ruling(check="platform", verdict=Fit.fits, message=f"runs on {offered}", path=path)
     message = f"the job definition is for {needs.platform}, the environment runs {offered}"
     hint = f"use a queue for {needs.platform}"
-    return Ruling(check="platform", verdict=Fit.cannot, message=message, path=path, hint=hint)
+    return Ruling(check="platform", verdict=Fit.cannot, message=message, path=path, hint=hint, final=False)
 
 
 def _check_most(needs: Needs, place: Place) -> Iterator[Ruling]:
@@ -152,7 +155,7 @@ def _check_fargate(needs: Needs, place: Place, images: frozenset[str] | None) ->
         verdict = Fit.fits if needs.architecture in images else Fit.cannot
         message = f"the image is for {_words(images)}, and the job runs on {needs.architecture}"
         hint = "" if verdict is Fit.fits else "set runtimePlatform.cpuArchitecture, or build the image for both"
-        yield Ruling(check="architecture", verdict=verdict, message=message, path=path, hint=hint)
+        yield Ruling(check="architecture", verdict=verdict, message=message, path=path, hint=hint, final=False)
 
 
 # --- instance types --------------------------------------------------------------------------------------------------
@@ -170,7 +173,6 @@ class _Rule:
     best: Callable[[Sequence[Offer]], str]
     path: Path
     hint: Callable[[Sequence[Offer]], str] = lambda _: ""
-    certain: bool = True
     known: bool = True
 
 
@@ -211,7 +213,8 @@ def _judge(rules: list[_Rule], listed: Sequence[Offer], bundle: str) -> Iterator
                 verdict=Fit.cannot,
                 message=f"{rule.wanted}, and {rule.best(listed)}",
                 path=rule.path,
-                certain=rule.certain and sure,
+                certain=sure,
+                final=rule.check != "architecture",
                 hint=rule.hint(listed),
             )
     if any(held is False for _, held in alone):

@@ -51,10 +51,15 @@ class _Pair:
 
 def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
     """What is known of its images, its roles, and each environment of each queue; then whether any can run it."""
-    props = ground.props(definition)
-    needed = needs.of(props)
-    found, architectures = yield from image_preflight.check(needed, ground)
-    found += yield from role_preflight.check(definition, needed, ground)
+    around = [one.address for section in (QUEUES, ENVIRONMENTS) for one in ground.declared.section(section)]
+    if not ground.concerns(definition.address, *around):
+        return ()
+    needed = needs.of(ground.props(definition))
+    found: list[Check] = []
+    architectures: frozenset[str] | None = None
+    if ground.concerns(definition.address):
+        found, architectures = yield from image_preflight.check(needed, ground)
+        found += yield from role_preflight.check(definition, needed, ground)
     pairs = yield from _pairs(ground)
     offered = yield from _offers_of(pairs)
     judged: list[tuple[_Pair, list[Ruling]]] = []
@@ -95,6 +100,7 @@ def _way_out(needed: Needs, who: egress.Traveller, props: Json, known: Network, 
         hint=answer.hint,
         denied=answer.denied,
         decides=not needed.multinode,
+        final=False,
     )
 
 
@@ -112,7 +118,7 @@ def _within_quota(needed: Needs, props: Json) -> Reads[list[Ruling]]:
     path = needed.hosts[0].paths.get(needs.VCPU, ())
     message = f"{sum(amounts):f} vCPUs, and the account may run {max(known):g} ({', '.join(codes)})"
     hint = "ask for a higher quota in Service Quotas"
-    return [Ruling(check="quota", verdict=Fit.cannot, message=message, path=path, hint=hint)]
+    return [Ruling(check="quota", verdict=Fit.cannot, message=message, path=path, hint=hint, final=False)]
 
 
 _NOT_KNOWN: Final = Ruling(check="platform", verdict=Fit.unknown, message="the compute environment is not known")
@@ -166,6 +172,7 @@ def _placement(judged: Sequence[tuple[_Pair, list[Ruling]]]) -> Check:
         message=f"no compute environment can run it: {shown}{f'; and {more} more' if more > 0 else ''}",
         certain=all(any(one.certain for one in refused) for _, refused in refusals),
         told=True,
+        final=all(any(one.certain and one.final for one in refused) for _, refused in same),
         path=first.path,
         hint=first.hint,
         about=tuple(dict.fromkeys(address for pair, _ in judged for address in pair.about)),
