@@ -59,7 +59,8 @@ PREFLIGHT = Counter(
     {
         **dict.fromkeys(("ec2:DescribeInstanceTypes", "ec2:DescribeInstanceTypeOfferings", "ec2:DescribeSubnets"), 1),
         **dict.fromkeys(("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "servicequotas:GetServiceQuota"), 1),
-        "ecr:DescribeImages": 20, "ecr:DescribePullThroughCacheRules": 1,
+        "ecr:DescribeImages": 20,
+        "ecr:DescribePullThroughCacheRules": 1,
     }
 )
 """What is asked about all environments together, and about each image, which has a repository of its own here."""
