@@ -24,7 +24,7 @@ def _row(one: Checked, resource: Resource, mask: Mask) -> dict[str, Any]:
         "environment": mask.text(check.environment) or None,
         "check": check.check,
         "verdict": check.verdict.value,
-        "certainty": "certain" if check.certain else "likely",
+        "certainty": None if check.verdict is Fit.unknown else "certain" if check.certain else "likely",
         "message": mask.text(check.message),
         "hint": mask.text(check.hint),
         "path": mask.text(dotted(check.path)),

@@ -103,7 +103,7 @@ def test_the_life_of_an_estate(shell: Shell, tmp_path: Path) -> None:
     assert seen["large", "ce", "vcpu"] == seen["large", None, "placement"] == "cannot certain"
     assert (seen["absent", None, "image"], seen["absent", None, "role"]) == ("cannot certain", "cannot certain")
     assert (seen["wrong", None, "trust"], seen["wrong", None, "permissions"]) == ("cannot certain", "cannot likely")
-    assert seen["wrong", None, "image"] == "unknown certain"
+    assert seen["wrong", None, "image"] == "unknown None"
     told = {(one["address"], one["severity"]) for one in found.json["problems"] if "run" in one["code"]}
     assert told == {
         ("jobDefinitions.large", "error"),
@@ -173,6 +173,6 @@ def test_what_is_around_the_environments(shell: Shell, tmp_path: Path) -> None:
     for operation in ("DescribeInstanceTypes", "DescribeRouteTables"):
         shell.account.faults.add(service="ec2", operation=operation, code="UnauthorizedOperation", times=99)
     seen = plan(subnets=[subnet], securityGroupIds=[other])
-    assert (seen["ce", None, "egress"], seen["job", "ce", "types"]) == ("unknown certain", "unknown certain")
+    assert (seen["ce", None, "egress"], seen["job", "ce", "types"]) == ("unknown None", "unknown None")
     told = shell("plan", "--preflight")
     assert "(not permitted: ec2:DescribeInstanceTypes, ec2:DescribeRouteTables)" in told.out
