@@ -1,7 +1,7 @@
 """The EC2 instances of compute environments: launched for waiting jobs and `minvCpus`, ended when they are idle.
 
 Each environment has one Auto Scaling group. An instance that has started joins the ECS cluster of its environment and
-registers what it offers; launches that fail are only told by the group's activities.
+registers what it offers; only the group's activities show launches that fail.
 
 Source: https://docs.aws.amazon.com/batch/latest/userguide/compute_resource_AMIs.html (the agent),
 https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html (registered memory) and

@@ -99,5 +99,5 @@ def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
 
 @RULES.after("TerminateInstances")
 def hosts_of_jobs_are_lost(call: ServiceCall, result: Json) -> None:
-    """AWS Batch notices that an instance of a compute environment has gone, and with it the jobs on it."""
+    """AWS Batch loses the jobs on an instance of a compute environment with the instance."""
     call.account.batch_lose(call.region, [one["InstanceId"] for one in result.get("TerminatingInstances", ())])
