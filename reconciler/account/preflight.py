@@ -13,22 +13,20 @@ from reconciler.account.reader import Reader
 from reconciler.model import Address, Declared, Environment, Kind, Plan, Reads, Reply, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
-from reconciler.model.preflight import DOWNLOAD, Check, Checked, Fit, Ground, Level
+from reconciler.model.preflight import DOWNLOAD, Asked, Check, Checked, Fit, Ground, Level
 from reconciler.model.problems import Problem
 
 
-def check(
-    reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, level: Level, *, narrow: bool = False
-) -> tuple[Checked, ...]:
-    """What every kind checks of what the plan keeps, creates or changes; if ``narrow``, of what it changes and what
-    that concerns. Raises what a read raises, but Unreadable.
+def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, asked: Asked) -> tuple[Checked, ...]:
+    """What every kind checks of what the plan keeps, creates or changes; if that is asked, only of what it changes
+    and what that concerns. Raises what a read raises, but Unreadable.
     """
     ground = Ground(
         scope=plan.scope,
         declared=Declared(env.resources, account=env.account, region=env.region),
         plans={item.address: item for item in plan.resources},
-        full=level is Level.full,
-        narrow=narrow,
+        full=asked.level is Level.full,
+        narrow=asked.narrow,
     )
     jobs: dict[Address, Callable[[], Sequence[Check]]] = {}
     for item in plan.resources:

@@ -17,7 +17,7 @@ from reconciler.cli.terminal import Terminal, colour, in_pipeline, plural
 from reconciler.config.given import Given
 from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
-from reconciler.model.preflight import Level
+from reconciler.model.preflight import Asked, Level
 from reconciler.model.problems import Problem, ordered
 from reconciler.operations import pipeline, session, shown_plan
 from reconciler.operations.pipeline import Planned
@@ -95,7 +95,7 @@ def make_plan(
 ) -> Planned:
     """Plan, and print the warnings. Raises Problems; a plan that a safety rail refuses is printed first."""
     try:
-        planned = session.make_plan(account, options, preflight=preflight)
+        planned = session.make_plan(account, options, preflight=Asked(preflight))
     except pipeline.RailRefusal as refusal:
         planned, at = refused_plan(terminal, account, refusal), timestamp()
         errored = replace(planned, problems=refusal.problems)

@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "graph": "Show what depends on what, without AWS, and what a saved plan changes in it.",
     "render": "Show the environment after merging and variables, with the source of each value.",
     "retry": "Show what AWS Batch does with failed attempts of a job, without AWS.",
+    "jobs": "Submit, list, show, follow, stop and reach jobs of an environment.",
     "permissions": "Print the IAM policy that a command needs, without AWS.",
     "explain": "Explain a field, the value of a resource, or a problem code, without AWS.",
     "schema": "Print the JSON Schema of an environment, or of one section, for editors.",

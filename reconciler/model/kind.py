@@ -68,6 +68,7 @@ from .audit import Audit
 from .declared import Declared
 from .expansion import Expansion
 from .granted import Granted
+from .jobs import Submission, Takes
 from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .preflight import Check, Ground
@@ -280,6 +281,10 @@ class Kind:
     preflight: Callable[[Resource, Ground], Reads[Sequence[Check]]] | None = None
     #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
     retries: Callable[[Json], Retries] | None = None
+    #: How jobs of one are submitted, by its declared properties: for `reconcile jobs`.
+    submits: Callable[[Json], Submission] | None = None
+    #: Which jobs one takes, by what is declared: for `reconcile jobs`.
+    takes_jobs: Callable[[Resource, Declared], Takes] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

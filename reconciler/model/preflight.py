@@ -29,6 +29,17 @@ class Level(StrEnum):
     full = "full"
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How much a preflight asks; if ``narrow``, only about what the plan changes."""
+
+    level: Level = Level.off
+    narrow: bool = False
+
+
+NOTHING: Final = Asked()
+
+
 class Fit(StrEnum):
     """What a check found."""
 

@@ -20,7 +20,7 @@ from reconciler import __version__
 from reconciler.model import Event, Options, Outcome, Plan, Step, Wait
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK, PARTIAL, RAIL, STALE
-from reconciler.model.preflight import Level
+from reconciler.model.preflight import Asked, Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import journal, pipeline, saved_plan
 from reconciler.operations.pipeline import Planned
@@ -170,7 +170,7 @@ def watching(plan: Plan) -> Plan:
 
 def _make_plan(session: Session, options: Options, ui: Interaction, preflight: Level) -> Planned:
     try:
-        return make_plan(session, options, preflight=preflight, idle=False)
+        return make_plan(session, options, preflight=Asked(preflight, narrow=True))
     except pipeline.RailRefusal as refusal:
         ui.refused(session, refusal)
         raise

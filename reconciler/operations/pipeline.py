@@ -23,7 +23,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
-from reconciler.model.preflight import Checked, Level
+from reconciler.model.preflight import NOTHING, Asked, Checked, Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.taken import Taken
 from reconciler.render.mask import Mask
@@ -111,13 +111,11 @@ def make_plan(
     parallelism: int = PARALLELISM,
     described: frozenset[tuple[str, str]] | None = None,
     facts_known: Mapping[str, Any] = EMPTY,
-    preflight: Level = Level.off,
-    idle: bool = True,
+    preflight: Asked = NOTHING,
 ) -> Planned:
     """Read the account and plan. ``parallelism`` is the maximum number of concurrent reads; ``described`` are, of an
     account that is a snapshot, the sections and names of the objects of which it has more than their names;
-    ``facts_known`` the values of look-ups that are not read. ``preflight`` also checks whether what is planned can run;
-    without ``idle`` only what the plan changes.
+    ``facts_known`` the values of look-ups that are not read. ``preflight`` also checks whether what is planned can run.
 
     Raises Problems where no plan is possible (wrong account, look-ups without a value), and RailRefusal where a safety
     rail refuses the plan.
@@ -157,8 +155,8 @@ def make_plan(
         made, standing = side_effects.find_side_effects(reader, discover(), env, made)
         checked: tuple[Checked, ...] | None = None
         doubts: list[Problem] = []
-        if preflight is not Level.off and not (problems or standing) and (idle or made.applyable):
-            checked, doubts = _preflight(reader, env, made, preflight, narrow=not idle)
+        if preflight.level is not Level.off and not (problems or standing):
+            checked, doubts = _preflight(reader, env, made, preflight)
     finally:
         reader.close()
     mask = mask.learnt(made)
@@ -183,12 +181,14 @@ def make_plan(
 
 
 def _preflight(
-    reader: Reader, env: Environment, plan: Plan, level: Level, *, narrow: bool
-) -> tuple[tuple[Checked, ...], list[Problem]]:
+    reader: Reader, env: Environment, plan: Plan, asked: Asked
+) -> tuple[tuple[Checked, ...] | None, list[Problem]]:
     """What a preflight found, and the problems that people are told."""
     from reconciler.account import preflight  # noqa: PLC0415  (few plans have one)
 
-    found = preflight.check(reader, discover(), env, plan, level, narrow=narrow)
+    if asked.narrow and not plan.applyable:
+        return None, []
+    found = preflight.check(reader, discover(), env, plan, asked)
     return found, preflight.problems(env, plan, found)
 
 

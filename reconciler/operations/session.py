@@ -22,7 +22,7 @@ from reconciler.model import EMPTY, Environment, Options, Plan, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import looks_secret
-from reconciler.model.preflight import Level
+from reconciler.model.preflight import NOTHING, Asked
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.values import SANDBOX
 from reconciler.operations import pipeline
@@ -232,8 +232,7 @@ def make_plan(
     *,
     parallelism: int = pipeline.PARALLELISM,
     facts_known: Mapping[str, Any] = EMPTY,
-    preflight: Level = Level.off,
-    idle: bool = True,
+    preflight: Asked = NOTHING,
 ) -> Planned:
     """Read the account and plan, as :func:`.pipeline.make_plan`; the plan says where AWS itself was not asked."""
 
@@ -251,7 +250,6 @@ def make_plan(
             parallelism=parallelism,
             facts_known=facts_known,
             preflight=preflight,
-            idle=idle,
         )
     except pipeline.RailRefusal as refusal:
         refusal.plan = located(refusal.plan)

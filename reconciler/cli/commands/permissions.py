@@ -72,7 +72,7 @@ def permissions(
         typer.Option(
             "--for",
             help="The command that the policy is for (apply includes destroy; audit needs no ENV); default: plan. "
-            "Not yet: why, jobs.",
+            "Not yet: why.",
         ),
     ] = None,
     form: Annotated[

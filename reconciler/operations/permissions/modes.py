@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from reconciler.operations.permissions.actions import EVENTS, WITHOUT_INDEX
+from reconciler.operations.permissions.jobs import of_jobs
 from reconciler.operations.permissions.needs import ANY, Needs, anywhere, of_apply, of_audit, of_plan
 from reconciler.operations.permissions.resources import Estate
 
@@ -22,6 +23,7 @@ class Purpose(StrEnum):
     drift = "drift"
     snapshot = "snapshot"
     audit = "audit"
+    jobs = "jobs"
 
 
 def of_drift(estate: Estate, also: Sequence[str] = ()) -> Needs:
@@ -53,4 +55,5 @@ MODES: Final[Mapping[Purpose, Mode]] = {
     Purpose.drift: of_drift,
     Purpose.snapshot: of_snapshot,
     Purpose.audit: lambda estate, _: of_audit(estate),
+    Purpose.jobs: lambda estate, _: of_jobs(estate),
 }

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_queue import audit, relations
+from reconciler.kinds.batch.job_queue import audit, jobs, relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
@@ -403,6 +403,7 @@ KIND = Kind(
     declare=declare,
     check=check,
     relations=relations.relations,
+    takes_jobs=jobs.takes_jobs,
     disruption=disruption,
     deletion_effect=deletion_effect,
     side_effects=relations.side_effects,
