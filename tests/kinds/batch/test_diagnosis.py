@@ -33,7 +33,7 @@ def millis(minutes):
 
 def wants(vcpus=1, memory=1024, gpus=0, **more):
     asked = [("VCPU", vcpus), ("MEMORY", memory), *([("GPU", gpus)] if gpus else [])]
-    return {"image": "app:1", "resourceRequirements": [{"type": k, "value": str(v)} for k, v in asked], **more}
+    return {"image": "app:1", **more, "resourceRequirements": [{"type": k, "value": str(v)} for k, v in asked]}
 
 
 def job(status="RUNNABLE", container=None, **more):
@@ -394,6 +394,22 @@ WAITING = {
         "cloudtrail",
     ),
     "Fargate": (environments(environment(type="FARGATE")), ["unknown"], "autoscaling"),
+    "GPU and a bundle": (
+        {**environments(environment(instanceTypes=["optimal"])), **described(job(container=wants(1, 512, 1)))},
+        ["nothing-fits"],
+        "ec2",
+    ),
+    "no queue any more": ({"batch:DescribeJobQueues": {"jobQueues": []}}, ["queue-deleted"], "ec2"),
+    "Fargate is full": (
+        {
+            **environments(environment(type="FARGATE")),
+            **run_task(
+                "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+            ),
+        },
+        ["fargate-capacity"],
+        "autoscaling",
+    ),
     "nothing can be read": (
         {name: DENIED for name in HEALTHY if name not in ("batch:DescribeJobs", "batch:DescribeJobQueues")},
         ["unknown"],
@@ -441,6 +457,21 @@ def test_values_that_work():
     assert found.causes[0].settings[-1].path == "computeResources.instanceTypes"
 
 
+def test_a_bundle_may_have_more_than_is_known():
+    some = environments(environment(instanceTypes=["optimal"], maxvCpus=64))
+    found, _ = of_job(
+        {
+            **some,
+            **described(job(container=wants(1, 99999))),
+            "ec2:DescribeInstanceTypes": {
+                "InstanceTypes": [{**types()["InstanceTypes"][0], "InstanceType": "m6i.large"}]
+            },
+        }
+    )
+
+    assert [(one.id, one.certainty.value) for one in found.causes] == [("nothing-fits", "likely")]
+
+
 def test_certainty():
     edge, _ = of_job(WAITING["between 95 % and all"][0])
     sure, _ = of_job(WAITING["more than registered"][0])
@@ -468,6 +499,7 @@ SPOT = {
     }
 }
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/AWSBatch-ce-1/0a"
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:9"
 CUT = "CannotPullContainerError: failed to register layer: write /" + "x" * 200
 
 
@@ -498,6 +530,11 @@ FAILED = {
         ["image-disk"],
     ),
     "cut, and gone in ECS": (described(failed(attempt("Task failed to start", reason=CUT, taskArn=TASK))), ["unknown"]),
+    "the repository knows": (
+        described(failed(attempt("Task failed to start", reason=CUT, taskArn=TASK), container=wants(image=ECR)))
+        | {"ecr:DescribeImages": Refused("ImageNotFoundException", "no such tag")},
+        ["image-not-found"],
+    ),
     "a time limit": (
         described(
             {

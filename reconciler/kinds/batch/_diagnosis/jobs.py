@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from reconciler.kinds.batch._diagnosis import around as surroundings
-from reconciler.kinds.batch._diagnosis import causes, facts, failures, waiting
+from reconciler.kinds.batch._diagnosis import causes, facts, failures, images, waiting
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.desk import DEFINITIONS, Desk, evidence, sorted_suspects, suspect
 from reconciler.kinds.batch._diagnosis.facts import Attempt
@@ -114,7 +114,7 @@ def _failure(desk: Desk, job: Json) -> Reads[Found]:
         return (yield from _with_instance(desk, found))
     if not pod and last.task and (found.row is None or found.id == causes.UNKNOWN):
         texts = yield from _task(desk, last.task)
-        whole = failures.of_task(texts)
+        whole = failures.of_task(texts) or (yield from images.why_not_pulled(desk, job, last))
         if whole is not None:
             return whole
     if found.row is None or _by_code(found):
@@ -157,7 +157,8 @@ def _with_instance(desk: Desk, found: Found) -> Reads[Found]:
     match = _INSTANCE.search(text) if found.id == "host-lost" else None
     if match is None:
         return found
-    reply = yield from desk.one(Call("ec2", "DescribeInstances", {"InstanceIds": [match[0]]}))
+    call = Call("ec2", "DescribeInstances", {"InstanceIds": [match[0]]})
+    reply = yield from desk.one(call, absent=("InvalidInstanceID.NotFound",))
     for _, reservation in entries(mapping(reply).get("Reservations")):
         for _, one in entries(reservation.get("Instances")):
             code = at(one, "StateReason", "Code")
@@ -271,7 +272,12 @@ def _upstream(desk: Desk, job: Json, status: str) -> Reads[list[Suspect]]:
 
 def _runnable(desk: Desk, job: Json) -> Reads[list[Suspect]]:
     around = yield from _around(desk, job)
-    return [] if around is None else (yield from waiting.why_waiting(desk, job, around))
+    if around is None:
+        return []
+    if not around.queue:
+        seen = [evidence(surroundings.DESCRIBE_QUEUES, "jobQueues", [])]
+        return [suspect(causes.row("queue-deleted"), seen, message="The job's queue does not exist any more.")]
+    return (yield from waiting.why_waiting(desk, job, around))
 
 
 def _stuck_children(desk: Desk, parent: Json) -> Reads[list[Suspect]]:
@@ -290,8 +296,12 @@ def _stuck_children(desk: Desk, parent: Json) -> Reads[list[Suspect]]:
 def _around(desk: Desk, job: Json) -> Reads[Around | None]:
     queue = str(job.get("jobQueue") or "")
     reply = yield from desk.one(Call("batch", "DescribeJobQueues", {"jobQueues": [queue]}))
-    found = next((one for _, one in entries(mapping(reply).get("jobQueues"))), None)
-    return (yield from surroundings.of_queue(desk, found)) if found is not None else None
+    if reply is None:
+        return None
+    found = next((one for _, one in entries(reply.get("jobQueues"))), None)
+    if found is None:
+        return Around(queue={}, environments=(), front=None)
+    return (yield from surroundings.of_queue(desk, found))
 
 
 def _starting(desk: Desk, job: Json) -> Reads[list[Suspect]]:
