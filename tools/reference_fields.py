@@ -156,6 +156,8 @@ class Tables:
             if not isinstance(free, Mapping):
                 return "mapping"
             return f"mapping of names to {self.type(free, f'{path}.*', below)}"
+        if any(one.path == path.removesuffix("[]") != path for one in below):  # one, or a list of such
+            return f"[mapping](#{anchor(path.removesuffix('[]'))})"
         if target.name in self.seen:
             first = self.seen[target.name]
             return f"[as {first}](#{anchor(first)})"

@@ -16,7 +16,7 @@ from typing import Any
 from reconciler.account import named_lookups
 from reconciler.account.named_lookups import Ask, not_aws, problem, text, unreadable
 from reconciler.config import references
-from reconciler.model import Call, Json, Lookup, Refused, Scope, Unreadable
+from reconciler.model import EMPTY, Call, Json, Lookup, Refused, Scope, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.lookups import given_filters
 from reconciler.model.problems import Problem, did_you_mean, one_of
@@ -79,11 +79,13 @@ _EC2 = {
 _COMMON = ("tags", "filters")
 
 
-def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict[str, Any], list[Problem]]:
+def resolve(
+    lookups: Mapping[str, Lookup], scope: Scope, ask: Ask, known: Mapping[str, Any] = EMPTY
+) -> tuple[dict[str, Any], list[Problem]]:
     """The value of every look-up (an id, a list of ids, or a text) by name, and problems for those without one. ``ask``
-    sends calls.
+    sends calls, for those whose value is not ``known``.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {name: value for name, value in known.items() if name in lookups}
     problems: list[Problem] = []
     needs = {
         name: sorted(
@@ -100,6 +102,8 @@ def resolve(lookups: Mapping[str, Lookup], scope: Scope, ask: Ask) -> tuple[dict
             problem(first, f"look-ups form a cycle: {loop}", "remove one of these references", codes.LOOKUP_CYCLE)
         ]
     for name in sequence:
+        if name in values:
+            continue
         lookup = lookups[name]
         context = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=values)
         args = references.fill(lookup.args, context)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from reconciler.checks import containers, reference_targets, references, secrets, settings
+from reconciler.checks import containers, reference_targets, references, secrets, setting_resources, settings
 from reconciler.checks.findings import as_problem
 from reconciler.checks.ignored_rules import without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
@@ -57,8 +57,9 @@ def environment(
     Of one that has problems already, what these may have caused is not checked.
     """
     known = schemas or registry.shipped()
+    loaded, of_settings = setting_resources.with_settings(loaded, kinds)
     loaded = containers.with_containers(loaded, kinds)
-    found: list[Problem] = [*loaded.warnings, *settings.problems(loaded)]
+    found: list[Problem] = [*loaded.warnings, *settings.problems(loaded), *of_settings]
     named = names.physical_names(loaded, kinds)
     found += names.problems(loaded, kinds, named)
     resources: dict[Address, Resource] = {}

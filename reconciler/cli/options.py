@@ -54,6 +54,14 @@ class DriftFormat(StrEnum):
     sarif = "sarif"
 
 
+class TestFormat(StrEnum):
+    """How the report of `test` is printed."""
+
+    text = "text"
+    json = "json"
+    junit = "junit"
+
+
 class OnError(StrEnum):
     """What apply does after a failure: stop, or continue with independent steps."""
 
@@ -73,7 +81,9 @@ def environments(incomplete: str) -> list[str]:
 
 def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
     """Completes ADDRESS: the resources of the environment on the command line; none where it cannot be read."""
-    from reconciler.config import loader  # noqa: PLC0415  (only completion needs it here)
+    from reconciler.checks.setting_resources import completed  # noqa: PLC0415  (only completion needs these here)
+    from reconciler.config import loader  # noqa: PLC0415
+    from reconciler.kinds import discover  # noqa: PLC0415
 
     # while an option has no value yet, the arguments before it are still in ctx.args
     env = (
@@ -82,7 +92,7 @@ def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
         or next((word for word in ctx.args if not word.startswith("-")), None)
     )
     try:
-        loaded = loader.load(files.find_environment(env, Path.cwd()), environ=os.environ)
+        loaded = completed(loader.load(files.find_environment(env, Path.cwd()), environ=os.environ), discover())
     except (Problems, OSError):
         return []
     known = (str(Address(section, name)) for section, names in loaded.sections.items() for name in names)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from reconciler.cli.options import DriftFormat, PlanFormat
+from reconciler.cli.options import DriftFormat, PlanFormat, TestFormat
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
@@ -47,6 +47,7 @@ def _option(formats: type[StrEnum], noun: str) -> Any:
 
 PlanFormats = Annotated[list[str] | None, _option(PlanFormat, "plan")]
 DriftFormats = Annotated[list[str] | None, _option(DriftFormat, "report")]
+TestFormats = Annotated[list[str] | None, _option(TestFormat, "report")]
 
 
 def parsed(ctx: typer.Context, given: Iterable[str] | None, formats: type[StrEnum] = PlanFormat) -> tuple[Output, ...]:

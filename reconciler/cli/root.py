@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "apply": "Apply the changes in order, after approval.",
     "destroy": "Delete what the environment owns, after approval.",
     "drift": "Report where accounts differ from the YAML, of many environments at once; reads only.",
+    "test": "Check your own expectations about an environment, without AWS.",
     "audit": "Report what in the account's AWS Batch is broken, unowned or risky; needs no YAML, reads only.",
     "unlock": "Break a lock that was left behind, after approval.",
     "import": "Write YAML for what exists in an account, so that planning it changes nothing.",

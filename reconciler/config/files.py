@@ -5,8 +5,8 @@ An environment is one or several layers: what it ``extends``, in order, then its
 
 Details:
 
-- Not read: hidden files and directories, directories called ``files`` (they are for ``${file:...}``), and bases inside
-  the environment's directory.
+- Not read: hidden files and directories, directories called ``files`` (they are for ``${file:...}``), bases inside
+  the environment's directory, and files with ``tests:`` in its directory ``tests`` (`reconcile test` reads them).
 - A symbolic link to a file outside the directory is an error.
 - A layer that is reached more than once (two bases that extend the same one) applies where it is reached first.
 - Places are relative to the environment's directory, so that they do not depend on the current directory.
@@ -29,8 +29,10 @@ from reconciler.model.problems import Problem, Problems, did_you_mean
 
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
+TESTS = "tests"
 YAML = (".yaml", ".yml")
 _NAMED = re.compile(rb"^[\"']?environment[\"']?\s*:|^\s*\{.*\benvironment\b", re.MULTILINE)
+_TESTS = re.compile(rb"^[\"']?tests[\"']?\s*:|^\s*\{.*\btests\b", re.MULTILINE)
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories, those of the bases included
 _MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all files together
@@ -154,6 +156,20 @@ def has_name(file: Path) -> bool:
         return True
 
 
+def has_tests(file: Path) -> bool:
+    """Whether the file has expectations for `reconcile test`, as far as can be seen without parsing."""
+    try:
+        return file.suffix.lower() in YAML and _TESTS.search(file.read_bytes()) is not None
+    except OSError:
+        return False
+
+
+def tests_of(target: Path) -> list[Path]:
+    """The files with the tests of an environment, sorted: those below its directory ``tests``."""
+    directory = target / TESTS
+    return sorted(path for path in directory.rglob("*") if path.is_file() and has_tests(path))
+
+
 def name_of(target: Path) -> str:
     """The name of an environment by its place, for problems that are found before its own name is known."""
     target = target.parent if target.name in SETTINGS_FILES else target
@@ -269,6 +285,8 @@ class _Reader:
         for path in self.walk(root, root.resolve(), bases, set()):
             real = path.resolve()
             if real in settings or real in seen:
+                continue
+            if path.relative_to(root).parts[0] == TESTS and path.is_file() and has_tests(path):
                 continue
             seen.add(real)
             if path.name in SETTINGS_FILES:

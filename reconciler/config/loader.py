@@ -42,6 +42,7 @@ __all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_envi
 SETTINGS = (
     *("environment", "region", "account", "profile", "roleArn", "externalId", "sessionName", "extends"),
     *("variables", "tags", "defaults", "ignoreTags", "ignoreRules", "lookups", "requiredVersion", "namePrefix"),
+    "alerts",
 )
 _SURELY = 0.9  # similarity from which an unknown section is read as the known one
 _ANY_LOOKUP = {"ssmParameter": ""}  # may have any value
@@ -97,7 +98,7 @@ class LoadedEnvironment:
     values of environment variables whose names look secret. ``missing`` and ``misplaced`` are of an environment with
     problems: what it may lack because of them, and the names of the resources in unknown sections. ``given`` are the
     values of variables that are not from its files; ``name_prefix`` is what physical names begin with, a text or a
-    template.
+    template; ``defaults`` are by section, and merged into the resources already.
     """
 
     name: str
@@ -121,6 +122,7 @@ class LoadedEnvironment:
     sensitive: frozenset[str] = frozenset()
     given: Mapping[str, Given] = EMPTY
     name_prefix: Any = ""
+    defaults: Mapping[str, Any] = EMPTY
 
 
 def load(
@@ -148,14 +150,16 @@ def load_what_is_right(
     environ: Mapping[str, str],
     sections: Collection[str] | None = None,
     given: Mapping[str, Given] | None = None,
+    change: Node | None = None,
 ) -> tuple[LoadedEnvironment | None, tuple[Problem, ...]]:
     """As :func:`load`, but returns the problems, with the rest of the environment, so that it can be checked, too.
 
-    The environment is None where nothing of it can be used. With problems it must not be planned.
+    The environment is None where nothing of it can be used. With problems it must not be planned. ``change`` is merged
+    over its files: settings and sections.
     """
     read = files.read(target)
     given = outside.gather(environ) if given is None else given
-    loading = _Loading(read, registry.sections() if sections is None else sections, given)
+    loading = _Loading(read, registry.sections() if sections is None else sections, given, change)
     loaded = loading.loaded(environ)
     problems = _masked(read.problems, loading.sensitive)
     if loaded and loaded.missing is Missing.VALUES:
@@ -171,8 +175,14 @@ def _masked(problems: list[Problem], sensitive: Collection[str]) -> tuple[Proble
 class _Loading:
     """The steps of one load; problems are added to ``read.problems``."""
 
-    def __init__(self, read: Sources, sections: Collection[str], given: Mapping[str, Given]) -> None:
+    def __init__(
+        self, read: Sources, sections: Collection[str], given: Mapping[str, Given], change: Node | None = None
+    ) -> None:
         self.read = read
+        self.change = change
+        if change is not None:  # its ${file:} are below the environment's directory
+            file = change.pos.file
+            self.read.files.setdefault(file, ((read.root / file).resolve(), read.root))
         self.known = sections
         self.given = given
         self.useless_nulls: list[UselessNull] = []
@@ -189,6 +199,11 @@ class _Loading:
             self.read.problems[:] = [refused]
             return None
         declared = [self.resources(layer) for layer in self.read.layers]
+        if self.change is not None:
+            own = {key: node for key, node in self.change.value.items() if key not in SETTINGS}
+            removed = {key for key, node in own.items() if node.value is None}
+            declared = [{key: found for key, found in layer.items() if key not in removed} for layer in declared]
+            declared.append(self.resources(Layer(self.read.root, Node(own, self.change.pos))))
         variables = settings.value.get("variables")
         broken = variables is not None and not isinstance(variables.value, dict)
         self.missing = Missing.VALUES if broken else self.missing
@@ -247,6 +262,7 @@ class _Loading:
             sensitive=frozenset(filler.sensitive),
             given=self.given,
             name_prefix=values.get("namePrefix", ""),
+            defaults=checked.get("defaults") or {} if "defaults" not in wrong else {},
         )
 
     def without(
@@ -310,6 +326,9 @@ class _Loading:
                 key: node for key, node in layer.settings.value.items() if key in SETTINGS and (own or key not in _OWN)
             }
             folded = patch(folded, Node(mine, layer.settings.pos), self.useless_nulls)
+        if self.change is not None:
+            more = {key: node for key, node in self.change.value.items() if key in SETTINGS and key not in _OWN}
+            folded = patch(folded, Node(more, folded.pos), self.useless_nulls)
         return folded
 
     def resources(self, layer: Layer) -> dict[str, dict[str, Node]]:

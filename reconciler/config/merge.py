@@ -5,6 +5,7 @@ Mappings merge, ``null`` removes, everything else replaces: https://www.rfc-edit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from reconciler.config.yaml.node import Node
@@ -42,3 +43,16 @@ def plain(node: Node) -> Any:
     if isinstance(node.value, list):
         return [plain(item) for item in node.value]
     return node.value
+
+
+def merged(under: Any, over: Any) -> Any:
+    """``over`` applied to ``under``, of plain data without places."""
+    if not isinstance(over, Mapping):
+        return over
+    members: dict[str, Any] = dict(under) if isinstance(under, Mapping) else {}
+    for name, item in over.items():
+        if item is None:
+            members.pop(name, None)
+        else:
+            members[name] = merged(members.get(name), item)
+    return members

@@ -17,6 +17,12 @@ from .api import (
 from .declared import (
     Declared,
 )
+from .expansion import (
+    Derived,
+    Expansion,
+    Naming,
+    Written,
+)
 from .kind import (
     Kind,
 )
@@ -125,6 +131,7 @@ __all__ = [
     "Declared",
     "Deferred",
     "Dependent",
+    "Derived",
     "Diff",
     "Digest",
     "Disruption",
@@ -133,6 +140,7 @@ __all__ = [
     "Environment",
     "Event",
     "Existing",
+    "Expansion",
     "Field",
     "Finding",
     "Grant",
@@ -145,6 +153,7 @@ __all__ = [
     "Live",
     "Lookup",
     "Missing",
+    "Naming",
     "Observed",
     "On",
     "Options",
@@ -177,6 +186,7 @@ __all__ = [
     "Verb",
     "Wait",
     "Want",
+    "Written",
     "compact",
     "fingerprint",
 ]

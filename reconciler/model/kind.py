@@ -67,6 +67,8 @@ from .attempts import Retries
 from .audit import Audit
 from .declared import Declared
 from .diagnosis import Diagnoser
+from .expansion import Expansion
+from .granted import Granted
 from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .recorded import Recorded
@@ -228,6 +230,9 @@ class Kind:
     #: objects (by section) that a plan would delete: those are kept. Driven as ``dependents`` are.
     referrers: Callable[[Scope, Mapping[str, Sequence[Live]]], Reads[Sequence[Referrer]]] | None = None
 
+    #: The statements of the policies that one has, those of declared policies that it names included.
+    grants: Callable[[Resource, Declared], Iterable[Granted]] = _nothing
+
     # --- rare: what one or two kinds have -----------------------------------------------------------------------------
 
     #: Every change registers a new revision (job definitions).
@@ -247,6 +252,8 @@ class Kind:
     tag_symbols: str = ""
     #: The attributes assigned by AWS that every ``update`` changes (the latest version of a launch template).
     changed_by_update: frozenset[str] = frozenset()
+    #: The setting of an environment that stands for some of these (``alerts``), and perhaps for members of others.
+    from_setting: Expansion | None = None
     #: The properties that follow from a name (the queue in the name of a quota share); see ``expanded``.
     implied: Callable[[str], Json] = _no_props
     #: The services that may use one, by its declared properties (a role's trust policy); None: that does not show.

@@ -291,6 +291,12 @@ MISFIT = _warning(
 
 # --- look-ups ---------------------------------------------------------------------------------------------------------
 
+FOREIGN_TOPIC = _warning(
+    "foreign-topic",
+    "`alerts` sends to a topic that this environment does not declare, so its policy is not changed.",
+    "Declare the topic in this environment, or let events.amazonaws.com publish in its policy.",
+    "https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions",
+)
 LOOKUP_CYCLE = _error(
     "lookup-cycle",
     "Look-ups refer to each other in a cycle.",
@@ -323,7 +329,7 @@ MISSING_PERMISSION = _either(
     "missing-permission",
     "`plan --check-permissions`: the role that applies has no permission for an action of the plan, or only under "
     "conditions that are not known before.",
-    "Add the action to its policies; `reconcile permissions PLAN-FILE` prints what the plan needs.",
+    "Add the action to its policies; `reconcile permissions ENV --for apply` prints the policy.",
 )
 PERMISSIONS_UNKNOWN = _error(
     "permissions-unknown",
@@ -814,6 +820,11 @@ CANNOT_ACCEPT = _error(
 
 # --- saved plans and the command line ---------------------------------------------------------------------------------
 
+FAILED_TEST = _error(
+    "failed-test",
+    "An expectation of `reconcile test` is not met: the message has what was found in its place.",
+    "Correct the environment, or the test if what it expects is wrong.",
+)
 PLAN_FILE = _error(
     "plan-file",
     "A plan file cannot be read or written, has another version, or was modified or truncated; or `--out` names a file "

@@ -94,7 +94,7 @@ def since(ref: str, cwd: Path) -> Changes:
     """The changes since ``ref`` in the repository of ``cwd``. Raises Problems where git does not know them."""
     if ref and not ref.strip("0"):  # how hosts write that a branch had no commit before
         return Changes(ref, everything=True)
-    git = _Git(cwd)
+    git = Git(cwd)
     top = Path(git("rev-parse", "--show-toplevel", about="not in a git repository").rstrip("\n"))
     base = _common(git, ref)
     changed = [
@@ -106,7 +106,7 @@ def since(ref: str, cwd: Path) -> Changes:
     return Changes(ref, tuple(dict.fromkeys(top / name for name in changed)), former=former)
 
 
-def _common(git: _Git, ref: str) -> str:
+def _common(git: Git, ref: str) -> str:
     """The commit that ``ref`` and the current one have in common."""
     shallow = git("rev-parse", "--is-shallow-repository").strip() == "true"
     found = "" if ref.startswith("-") else git.may("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}").strip()
@@ -120,7 +120,7 @@ def _common(git: _Git, ref: str) -> str:
     return base
 
 
-def _former(git: _Git, commit: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _former(git: Git, commit: str, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The names that environments had in ``commit``, and the files with them; ``names`` are paths of files."""
     for name in names:
         if not git.may("rev-parse", "--verify", "--quiet", f"{commit}:{name}"):
@@ -163,8 +163,8 @@ def _without(settings: Sequence[str], before: str) -> dict[str, str]:
     }
 
 
-class _Git:
-    """Runs git in ``cwd``."""
+class Git:
+    """Runs git in ``cwd``, without its filters, hooks and pagers."""
 
     def __init__(self, cwd: Path) -> None:
         program = shutil.which("git")

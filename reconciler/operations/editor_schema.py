@@ -1,7 +1,8 @@
 """The copy of the schema that a project's files refer to in their first lines, for editors.
 
 A project has one copy, in ``schemas/`` at its top, with the version of reconcile in its name: editors find it without a
-network, and everyone who clones the project has the same. ``init`` and ``reconcile schema --write`` write it.
+network, and everyone who clones the project has the same. ``init`` and ``reconcile schema --write`` write it. Files
+with tests have a schema of their own, of which there is a copy beside it where one of them refers to it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +24,10 @@ _OUR_OWN: Final = "environment.schema.json"
 _ANY: Final = "reconcile-*.schema.json"
 _LINE: Final = re.compile(
     r"\A(# yaml-language-server: \$schema=)(?:\S*/)?(?:environment|reconcile-[^/\s]+)\.schema\.json(?=\s)"
+)
+_TESTS: Final = ".tests.schema.json"
+_TESTS_LINE: Final = re.compile(
+    r"\A(# yaml-language-server: \$schema=)(?:\S*/)?(?:tests|reconcile-[^/\s]+\.tests)\.schema\.json(?=\s)"
 )
 _NOT_OURS: Final = ("node_modules", "venv", "site-packages")
 
@@ -50,8 +57,14 @@ def place(directory: Path) -> Path:
 
 def with_line(content: str, file: Path, schema: Path) -> str:
     """The text of a YAML file whose first line, if it refers to a copy of the schema, refers to ``schema``."""
-    relative = Path(os.path.relpath(schema, file.resolve().parent)).as_posix()
-    return _LINE.sub(lambda match: f"{match[1]}{relative}", content, count=1)
+    line, meant = (_TESTS_LINE, of_tests(schema)) if _TESTS_LINE.match(content) else (_LINE, schema)
+    relative = Path(os.path.relpath(meant, file.resolve().parent)).as_posix()
+    return line.sub(lambda match: f"{match[1]}{relative}", content, count=1)
+
+
+def of_tests(schema: Path) -> Path:
+    """The copy for files with tests, beside that for an environment."""
+    return schema.with_name(registry.TESTS if schema.name == _OUR_OWN else f"reconcile-{__version__}{_TESTS}")
 
 
 def write(directory: Path) -> list[Path]:
@@ -60,7 +73,9 @@ def write(directory: Path) -> list[Path]:
     Only files that refer to a copy already are changed. Returns the paths of what was written, the copy first.
     """
     schema = place(directory)
-    return [write_copy(schema), *(shown(file) for file in _files(top(directory)) if _updated(file, schema))]
+    files = _files(top(directory))
+    copies = [write_copy(schema), *write_copy_for_tests(schema, files)]
+    return [*copies, *(shown(file) for file in files if _updated(file, schema))]
 
 
 def write_copy(schema: Path) -> Path:
@@ -69,6 +84,22 @@ def write_copy(schema: Path) -> Path:
         schema.parent.mkdir(parents=True, exist_ok=True)
         schema.write_text(text(), encoding="utf-8")
     return shown(schema)
+
+
+def write_copy_for_tests(schema: Path, files: Iterable[Path]) -> list[Path]:
+    """Write the copy for files with tests, if any of ``files`` is one that refers to it; returns its path."""
+    copy = of_tests(schema)
+    if schema.name == _OUR_OWN or not any(_TESTS_LINE.match(_start(file)) for file in files):
+        return []
+    content = json.dumps({**registry.published_tests(), "$id": copy.name}, ensure_ascii=False, separators=(",", ":"))
+    copy.write_text(f"{content}\n", encoding="utf-8")
+    return [shown(copy)]
+
+
+def _start(file: Path) -> str:
+    with suppress(OSError, UnicodeDecodeError), file.open(encoding="utf-8") as stream:
+        return stream.readline()
+    return ""
 
 
 def shown(path: Path) -> Path:

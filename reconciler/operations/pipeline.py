@@ -18,7 +18,7 @@ from reconciler.checks.ignored_rules import without_ignored
 from reconciler.config import files, links, loader, names
 from reconciler.config.given import Given
 from reconciler.kinds import discover
-from reconciler.model import Aws, Environment, Event, Options, Outcome, Plan, Scope
+from reconciler.model import EMPTY, Aws, Environment, Event, Options, Outcome, Plan, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # half of the program, which `validate` does not need: import
     from reconciler.account.reader import Reader
     from reconciler.applying.executor import Clock
     from reconciler.applying.preconditions import AccountRecheck
+    from reconciler.config.yaml.node import Node
 
 PARALLELISM: Final = 16  # concurrent reads of one plan
 
@@ -61,14 +62,19 @@ class Planned:
 
 
 def read_environment(
-    target: Path, environ: Mapping[str, str], *, strict: bool, given: Mapping[str, Given] | None = None
+    target: Path,
+    environ: Mapping[str, str],
+    *,
+    strict: bool,
+    given: Mapping[str, Given] | None = None,
+    change: Node | None = None,
 ) -> tuple[Environment, tuple[Problem, ...]]:
     """Load and check, without AWS. Returns the environment and its warnings; raises Problems with errors.
 
     ``strict``: an environment variable that is not set is an error (a plan needs it), else a warning. ``given`` are
-    values of variables, by default those of ``environ``.
+    values of variables, by default those of ``environ``; ``change`` is merged over the files.
     """
-    loaded, wrong = loader.load_what_is_right(target, environ=environ, given=given)
+    loaded, wrong = loader.load_what_is_right(target, environ=environ, given=given, change=change)
     if loaded is None:
         raise Problems(replace(problem, environment=files.name_of(target)) for problem in wrong)
     env, found = environment.environment(loaded, discover())
@@ -102,9 +108,11 @@ def make_plan(
     *,
     parallelism: int = PARALLELISM,
     described: frozenset[tuple[str, str]] | None = None,
+    facts_known: Mapping[str, Any] = EMPTY,
 ) -> Planned:
     """Read the account and plan. ``parallelism`` is the maximum number of concurrent reads; ``described`` are, of an
-    account that is a snapshot, the sections and names of the objects of which it has more than their names.
+    account that is a snapshot, the sections and names of the objects of which it has more than their names;
+    ``facts_known`` the values of look-ups that are not read.
 
     Raises Problems where no plan is possible (wrong account, look-ups without a value), and RailRefusal where a safety
     rail refuses the plan.
@@ -121,7 +129,7 @@ def make_plan(
     env = names.in_account(env, scope)
     reader = Reader(aws, parallelism=parallelism)
     try:
-        resolved_lookups = SharedResult(lambda: _resolve_lookups(env, scope, reader, options))
+        resolved_lookups = SharedResult(lambda: _resolve_lookups(env, scope, reader, options, facts_known))
         observed = refresh(env, scope, reader, resolved_lookups, options)
         if described is not None:
             observed = visibility.only_described(observed, env.resources, discover(), described)
@@ -183,12 +191,12 @@ class RailRefusal(Problems):
 
 
 def _resolve_lookups(
-    env: Environment, scope: Scope, reader: Reader, options: Options
+    env: Environment, scope: Scope, reader: Reader, options: Options, known: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], list[Problem]]:
     """The values of the look-ups, and problems for those that AWS refuses. Raises Problems where one has no value."""
     from reconciler.account import lookups  # noqa: PLC0415  (see above)
 
-    facts, missing = lookups.resolve(env.lookups, scope, reader.ask) if not options.destroy else ({}, [])
+    facts, missing = lookups.resolve(env.lookups, scope, reader.ask, known) if not options.destroy else ({}, [])
     if any(problem.code != codes.LOOKUP_REFUSED for problem in missing):
         raise Problems(missing)
     return facts, missing

@@ -78,9 +78,9 @@ def write(directory: Path, template: str) -> list[Path]:
             [Problem(code=codes.DIRECTORY_IN_USE, message=message, hint="move it, or choose another directory")]
         )
     written = [_write_file(directory / where, text, schema) for where, text in files.items()]
-    if schema.exists():  # that of the project, which has other environments
-        return written
-    return [*written, editor_schema.write_copy(schema)]
+    if not schema.exists():  # else that of the project, which has other environments
+        written.append(editor_schema.write_copy(schema))
+    return [*written, *editor_schema.write_copy_for_tests(schema, written)]
 
 
 def _is_free(directory: Path) -> bool:

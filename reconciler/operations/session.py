@@ -14,11 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.config import files
 from reconciler.config.given import Given
-from reconciler.model import Environment, Options, Plan, Scope
+from reconciler.model import EMPTY, Environment, Options, Plan, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import looks_secret
@@ -32,6 +32,7 @@ from reconciler.render.mask import Mask
 if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
     from reconciler.account.client import AwsClient, Endpoint
     from reconciler.account.lock import Lock
+    from reconciler.config.yaml.node import Node
 
 LONG: Final = 12  # characters from which a value is masked at once; shorter ones may be ordinary words
 _ENDPOINT: Final = "AWS_ENDPOINT_URL"
@@ -134,12 +135,17 @@ def location_of(target: Path, cwd: Path) -> Location:
 
 
 def read(
-    location: Location, environ: Mapping[str, str], *, strict: bool, given: Mapping[str, Given] | None = None
+    location: Location,
+    environ: Mapping[str, str],
+    *,
+    strict: bool,
+    given: Mapping[str, Given] | None = None,
+    change: Node | None = None,
 ) -> Loaded:
     """Load and check. ``strict``: an environment variable that is not set is an error; ``given`` are values of
-    variables, by default those of ``environ``. Raises Problems.
+    variables, by default those of ``environ``; ``change`` is merged over the files. Raises Problems.
     """
-    env, warnings = pipeline.read_environment(location.target, environ, strict=strict, given=given)
+    env, warnings = pipeline.read_environment(location.target, environ, strict=strict, given=given, change=change)
     return Loaded(location, env, warnings, mask_of_environ(environ) | pipeline.mask_for(env))
 
 
@@ -219,7 +225,13 @@ def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: boo
     return Endpoint(handle.url, region, key, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
 
 
-def make_plan(session: Session, options: Options, *, parallelism: int = pipeline.PARALLELISM) -> Planned:
+def make_plan(
+    session: Session,
+    options: Options,
+    *,
+    parallelism: int = pipeline.PARALLELISM,
+    facts_known: Mapping[str, Any] = EMPTY,
+) -> Planned:
     """Read the account and plan, as :func:`.pipeline.make_plan`; the plan says where AWS itself was not asked."""
 
     def located(plan: Plan) -> Plan:
@@ -227,19 +239,27 @@ def make_plan(session: Session, options: Options, *, parallelism: int = pipeline
 
     try:
         if session.taken:
-            return _plan_of_snapshot(session, session.taken, options)
-        planned = pipeline.make_plan(session.env, session.scope, session.client, options, parallelism=parallelism)
+            return _plan_of_snapshot(session, session.taken, options, facts_known)
+        planned = pipeline.make_plan(
+            session.env, session.scope, session.client, options, parallelism=parallelism, facts_known=facts_known
+        )
     except pipeline.RailRefusal as refusal:
         refusal.plan = located(refusal.plan)
         raise
     return replace(planned, plan=located(planned.plan))
 
 
-def _plan_of_snapshot(session: Session, taken: Taken, options: Options) -> Planned:
+def _plan_of_snapshot(session: Session, taken: Taken, options: Options, known: Mapping[str, Any]) -> Planned:
     """A plan of what a file says, which may say what AWS cannot have sent."""
     try:
         planned = pipeline.make_plan(
-            session.env, session.scope, session.client, options, parallelism=0, described=taken.described
+            session.env,
+            session.scope,
+            session.client,
+            options,
+            parallelism=0,
+            described=taken.described,
+            facts_known=known,
         )
     except _MISREAD as error:
         message = f"the snapshot has replies that AWS cannot have sent ({type(error).__name__})"

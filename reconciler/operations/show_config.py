@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from reconciler.checks import secrets
+from reconciler.checks import secrets, setting_resources
 from reconciler.config import loader
 from reconciler.config.given import Given
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.kinds import discover
 from reconciler.model import Kind
 from reconciler.model.masking import SHORT
+from reconciler.model.problems import Problems
 from reconciler.operations.session import Location
 from reconciler.render.mask import Mask
 from reconciler.render.provenance import provenance
@@ -22,6 +23,9 @@ from reconciler.schema import registry
 def show(location: Location, environ: Mapping[str, str], given: Mapping[str, Given]) -> tuple[str, Mask]:
     """YAML text with one value and its source a line, and the mask for the secrets. Raises Problems."""
     loaded = loader.load(location.target, environ=environ, given=given)
+    loaded, problems = setting_resources.with_settings(loaded, discover())
+    if wrong := [problem for problem in problems if not problem.warning]:
+        raise Problems(wrong)
     loaded = replace(loaded, sections=dict(_written_out(loaded, discover())))
     private = secrets.secret_texts(loaded, discover())
     shown = {text for text in private if len(text) >= SHORT} | loaded.sensitive

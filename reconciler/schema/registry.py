@@ -28,6 +28,7 @@ from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
 
 ENVIRONMENT = "settings.schema.json"
 SHARED = (ENVIRONMENT, "lifecycle.schema.json")
+TESTS = "tests.schema.json"
 _ENDING = ".schema.json"
 _SECTION = re.compile(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
 
@@ -122,12 +123,17 @@ class Schemas:
 
     def settings(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
         """The problems of an environment's settings."""
-        if ENVIRONMENT not in self.documents or self._surely_valid(ENVIRONMENT, value):
+        return self._problems(ENVIRONMENT, value, at)
+
+    def tests(self, value: Any, *, at: Callable[[Path], Pos]) -> list[Problem]:
+        """The problems of a file with tests."""
+        return self._problems(TESTS, value, at)
+
+    def _problems(self, file: str, value: Any, at: Callable[[Path], Pos]) -> list[Problem]:
+        if file not in self.documents or self._surely_valid(file, value):
             return []
-        known = messages.MessageContext(
-            at=at, members=_members(self.documents[ENVIRONMENT], self.documents, ENVIRONMENT)
-        )
-        return messages.problems(self._validator(ENVIRONMENT).iter_errors(value), known)
+        known = messages.MessageContext(at=at, members=_members(self.documents[file], self.documents, file))
+        return messages.problems(self._validator(file).iter_errors(value), known)
 
     def lifecycle(self, value: Any) -> bool:
         """Whether a resource's ``lifecycle`` is invalid."""
@@ -216,7 +222,7 @@ def shipped() -> Schemas:
     texts = {file.name: file.read_text("utf-8") for file in sorted(directory().glob(f"*{_ENDING}"))}
     found = {name: _SECTION.search(text) for name, text in texts.items()}
     by_section = {match[1]: name for name, match in found.items() if match}
-    used = {name: text for name, text in texts.items() if name in SHARED or found[name]}
+    used = {name: text for name, text in texts.items() if name in (*SHARED, TESTS) or found[name]}
     return Schemas.of(_Documents(used), by_section)
 
 
@@ -233,6 +239,11 @@ def members(section: str) -> Json:
 def published(section: str | None = None) -> dict[str, Any]:
     """As :meth:`Schemas.published`, of the shipped schemas."""
     return shipped().published(section)
+
+
+def published_tests() -> dict[str, Any]:
+    """The document of files with tests, for editors."""
+    return dict(shipped().documents[TESTS])
 
 
 def is_secret(section: str, path: Path) -> bool:

@@ -29,6 +29,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder = tmp_path / "environments" / name
         folder.mkdir(parents=True)
         (folder / "environment.yaml").write_text(ENVIRONMENT.format(name=name))
+    (tmp_path / "environments" / "prod" / "tests").mkdir()
+    (tmp_path / "environments" / "prod" / "tests" / "a.yaml").write_text("tests: []\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -56,6 +58,7 @@ def offered(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
         ("reconcile apply st", ["stage"]),
         ("reconcile validate prod s", ["stage"]),
         ("reconcile plan environments/p", ["environments/prod"]),
+        ("reconcile test environments/p", ["environments/prod", "environments/prod/tests/a.yaml"]),
         ("reconcile plan --out", ["--out"]),
         ("reconcile permissions prod --also jobQ", ["jobQueues"]),
         ("reconcile permissions --for dr", ["drift"]),

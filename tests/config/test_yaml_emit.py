@@ -139,6 +139,7 @@ FILES = (
     "jobQueues:\n",
     "jobQueues:  # none yet\nroles: {}\n",
     "jobQueues: {}\n",
+    "# queues\njobQueues: {}  # none yet\n\nroles: {}\n",
     "jobQueues: {a: {b: 1}} # c\nroles: {}\n",
     '{"jobQueues": {"a": {}}}\n',
     "{}\n",
@@ -153,6 +154,9 @@ FILES = (
     "jobQueues:\n  a:\n    l:\n      - &q z\n      - *q\n",
     "jobQueues:\n\n  a: {}\n\n  b: {}\n\n\n# the end\n",
     'jobQueues:\n  "a": "one\n    two"\n  b: one\n    two\n',
+    "# 𝄞 é\njobQueues: {é𝄞: {a: ü}, b: 'ß'} # 𝄞\nroles: {}\n",
+    "jobQueues:\n  é𝄞: {a: ü}\n  b: 'ß' # 𝄞\nroles: {}\n",
+    "jobQueues:\n  a:\n    t: x\n    # a\ttab\n",
     "roles: {}",
 )
 
@@ -175,7 +179,7 @@ def test_what_is_there_stays(text: str) -> None:
             continue
         expected = {**before, "jobQueues": {**(before.get("jobQueues") or {}), **{one.name: one.value for one in NEW}}}
         assert addition.plain(reader.read(after.encode(), "f.yaml")) == expected
-        assert is_kept(variant, after)
+        assert is_kept(variant.replace("jobQueues: {}", "jobQueues:"), after)
         assert after.count("\n") == after.count("\r\n") or "\r\n" not in variant
         assert after.endswith("\n") == variant.endswith("\n") or not variant.strip("\ufeff")
         if variant.strip("\ufeff") and "{a:" not in variant and "{}" not in variant and '"jobQueues"' not in variant:
@@ -184,7 +188,7 @@ def test_what_is_there_stays(text: str) -> None:
 
 
 def test_the_lines_around_it() -> None:
-    after = addition.added(FILES[8], "jobQueues", NEW[:1])
+    after = addition.added(FILES[9], "jobQueues", NEW[:1])
 
     assert after.splitlines()[6:20] == [
         "    # of the section",
@@ -203,6 +207,20 @@ def test_the_lines_around_it() -> None:
     ]
 
 
+def test_empty_braces_become_a_block() -> None:
+    after = addition.added("jobQueues: {}  # none yet\n\nroles: {}\n", "jobQueues", NEW[:1])
+
+    assert after.startswith("jobQueues:  # none yet\n  # Seen\n  new:\n    priority: 1\n")
+    assert after.endswith("      b\n\nroles: {}\n")
+
+
+def test_comments_about_what_is_in_braces() -> None:
+    after = addition.added("roles: {}\njobQueues: {a: {b: 1}}\n", "jobQueues", NEW[:1])
+
+    assert after.splitlines()[:2] == ["roles: {}", "# new: Seen"]
+    assert after.splitlines()[2].startswith("jobQueues: {a: {b: 1}, new: {priority: 1, ")
+
+
 @pytest.mark.parametrize("text", ["jobQueues: &x {a: {}}\nroles: *x\n", "jobQueues: [a]\n", "jobQueues: {\n", "- a\n"])
 def test_what_cannot_be_added_to(text: str) -> None:
     with pytest.raises(CannotEdit):
@@ -215,3 +233,37 @@ def test_the_examples_take_more(path: Path) -> None:
     for section in ("jobQueues", "roles") if LONG else ("jobQueues",):
         kept = iter(addition.added(text, section, NEW).splitlines())
         assert all(line in kept for line in text.splitlines())
+
+
+# values as files have them, with comments, empty lines, anchors and other styles around them
+comments = st.sampled_from(["", "", "# about it", "", "  # deeper", "      # deepest"])
+
+
+@settings(max_examples=600 if LONG else 15, deadline=None)
+@given(st.dictionaries(names, mappings, min_size=1, max_size=3), styles, st.data())
+def test_any_file_takes_more(value: dict[str, Any], style: Style, data: st.DataObject) -> None:
+    """Every line is still there, in order, with the same end; what is read is what was there, and what was added."""
+    section = data.draw(st.sampled_from([*value, "jobQueues"]))
+    if not isinstance(value.get(section, {}), dict) or {one.name for one in NEW} & value.get(section, {}).keys():
+        return
+    lines: list[str] = []
+    for name, item in value.items():
+        lines += [line for line in (data.draw(comments), data.draw(comments)) if line or data.draw(st.booleans())]
+        lines += emit.lines(Member(name=name, value=item, opened=True), 0, style)
+        lines += [line for line in (data.draw(comments),) if line]
+    newline = data.draw(st.sampled_from(["\n", "\r\n"]))
+    text = newline.join(lines) + data.draw(st.sampled_from([newline, newline * 2, ""]))
+    before = addition.plain(reader.read(text.encode("utf-8", "surrogatepass"), "f.yaml"))
+    if before != value:  # a comment in a text is a part of it
+        return
+    try:
+        after = addition.added(text, section, NEW)
+    except CannotEdit:
+        assert not text.endswith(newline)  # which ends a text
+        return
+
+    kept = iter(after.split(newline))
+    assert all(line in kept for line in text.split(newline)[:-1])
+    read = addition.plain(reader.read(after.encode("utf-8", "surrogatepass"), "f.yaml"))
+    assert read == {**before, section: {**before.get(section, {}), **{one.name: one.value for one in NEW}}}
+    assert list(read) == list(dict.fromkeys([*before, section]))

@@ -83,13 +83,17 @@ def test_which_part_a_machine_is() -> None:
         with pytest.raises(Problems) as error:
             shards.part_of(word, environ)
         assert says in error.value.problems[0].message and error.value.problems[0].hint, (word, environ)
+        if word == "5/4":
+            assert error.value.problems[0].hint == "the parts are 1 to 4"
 
 
 def test_sizes_are_about_the_number_of_resources(tmp_path: Path) -> None:
     sizes = shards.Sizes(shards.discover())
     for directory in sorted(ROOT.glob("environments/*/")):
         env, _ = pipeline.read_environment(directory, {}, strict=False)
-        assert abs(sizes.of(directory) - shards.FIXED - len(env.resources)) <= 2, directory.name
+        assert abs(sizes.of(directory) - shards.FIXED - len(env.resources)) <= 3, (
+            directory.name
+        )  # settings stand for some
 
     (tmp_path / "base.yaml").write_text(
         "logGroups:\n  # one\n\n  a: {}\n  b:\n    retentionInDays: 3\ntopics: {c: {}}\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.kinds import discover
-from reconciler.model import Call, Refused, Scope
+from reconciler.model import Call, Live, Refused, Scope
 from reconciler.model.problems import Problems
 from reconciler.operations.importing import cloudformation, moving, other_tools, terraform
 from reconciler.operations.importing.moving import Origin
@@ -41,6 +41,30 @@ def there(section: str, word: str) -> str | None:
     if section == "jobDefinitions":
         name = word.rpartition("/")[2].partition(":")[0]
     return None if name == "gone" or (word.startswith("sg-") and name == word) else name.removesuffix("-AbCdEf")
+
+
+def live(name: str, attrs: dict[str, str], logical: str = "", stack: str = "jobs") -> Live:
+    tags = {"aws:cloudformation:stack-name": stack, "aws:cloudformation:logical-id": logical} if logical else {}
+    return Live(physical=name, attrs=attrs, props={}, tags=tags)
+
+
+LIVES = {
+    "securityGroups": [live("jobs-Group-1A", {"id": "sg-7"}, "Group")],
+    "roles": [
+        live("jobs-Role-1A", {"arn": "arn:aws:iam::123456789012:role/jobs-Role-1A"}, "Role"),
+        live("x-Profile", {}, "Twice", "x"),
+        live("y-Profile", {}, "Twice", "y"),
+        live("untagged", {}),
+    ],
+}
+
+
+def lives(sections: Any) -> dict[str, Any]:
+    return {section: LIVES.get(section, []) for section in sections}
+
+
+def nothing(_: Any) -> dict[str, Any]:
+    return {}
 
 
 def text(name: str) -> str:
@@ -91,6 +115,30 @@ def test_what_terraform_shows() -> None:
     assert terraform.read('{"format_version": "1.0", "terraform_version": "1.9.8"}', "empty.json").resources == ()
 
 
+def test_a_key_is_no_id() -> None:
+    one = {
+        "type": "aws_security_group",
+        "name": "jobs",
+        "mode": "managed",
+        "instances": [{"attributes": {"id": "sg-1"}}],
+    }
+    other = {**one, "type": "aws_batch_job_queue"}
+    named = terraform.read(
+        json.dumps({"version": 4, "resources": [{"module": "module.sg", **each} for each in (one, other)]}), "x"
+    )
+
+    assert [one.key for one in named.resources] == ["sg_jobs", "sg-jobs"]
+
+
+def test_a_large_state() -> None:
+    instances = [{"attributes": {"name": f"q-{number}"}} for number in range(2000)]
+    one = {"type": "aws_batch_job_queue", "name": "q", "mode": "managed", "instances": instances}
+    named = terraform.read(json.dumps({"version": 4, "resources": [one]}), "x")
+
+    assert [one.key for one in named.resources][:3] == ["q", "q-2", "q-3"]  # its instances have lost their keys
+    assert len({one.key for one in named.resources}) == 2000
+
+
 def of(name: str, *others: str, **facts: str) -> dict[str, Any]:
     (named,) = cloudformation.read([(text(one), one) for one in (name, *others)], None, facts)
     return {one.address: one for one in named.resources} | {f"- {one.name}": one.why for one in named.left_out}
@@ -135,7 +183,7 @@ def test_a_template_with_the_resources_of_its_stack() -> None:
 def test_a_stack_in_the_account(tmp_path: Path) -> None:
     reply = {"StackResourceSummaries": json.loads(text("stack.json"))["StackResources"]}
     account: Any = Account(reply)
-    named = moving.named(Origin(stack="jobs"), account, HERE)
+    named = moving.named(Origin(stack="jobs"), account, HERE, nothing)
     assert [one.key for one in named.resources] == ["Compute", "Group", "Role"]
     (call,) = account.calls
     assert (call.service, call.operation, call.params) == (
@@ -144,7 +192,7 @@ def test_a_stack_in_the_account(tmp_path: Path) -> None:
         {"StackName": "jobs"},
     )
     both = moving.named(
-        Origin(templates=(DATA / "template.yaml",), states=(DATA / "shown.json",), stack="jobs"), account, HERE
+        Origin(templates=(DATA / "template.yaml",), states=(DATA / "shown.json",), stack="jobs"), account, HERE, nothing
     )
     words = {one.address: one.identifiers for one in both.resources}
     assert words["Queue"] == ("jobs-queue-prod",)
@@ -152,16 +200,23 @@ def test_a_stack_in_the_account(tmp_path: Path) -> None:
     assert "aws_batch_job_queue.urgent[0]" in words
 
     _, left = other_tools.resolved(
-        moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE), HERE, there
+        moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE, nothing), HERE, there
     )
     assert [one.name for one in left if "which CloudFormation has created" in one.why] == [
         *("Queue", "Sized", "Hidden", "Group", "Role", "Profile")
     ]
+    tagged = moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE, lives)
+    assert {one.address: one.identifiers for one in tagged.resources}["Group"] == ("sg-7",)
     refused: Any = Account(Refused("ValidationError", "Stack with id jobs does not exist"))
     with pytest.raises(Problems, match="cannot read the resources of the stack jobs: ValidationError"):
-        moving.named(Origin(stack="jobs"), refused, HERE)
+        moving.named(Origin(stack="jobs"), refused, HERE, nothing)
+    by_tags = moving.named(Origin(stack="jobs"), refused, HERE, lives)
+    assert [(one.key, one.identifiers[0]) for one in by_tags.resources] == [
+        ("Group", "sg-7"),
+        ("Role", "arn:aws:iam::123456789012:role/jobs-Role-1A"),
+    ]
     with pytest.raises(Problems, match="No such file"):
-        moving.named(Origin(states=(tmp_path / "no.json",)), account, HERE)
+        moving.named(Origin(states=(tmp_path / "no.json",)), account, HERE, nothing)
 
 
 def test_a_template_of_cdk() -> None:
@@ -174,6 +229,11 @@ def test_a_template_of_cdk() -> None:
         "Role1ABCC5F0": "Role",
         "NoPath0A1B2C3D": "NoPath",
     }
+    got = json.dumps({"TemplateBody": json.loads(text("cdk.json")), "StagesAvailable": ["Original"]})
+    assert cloudformation.read([(got, "got.json")]) == cloudformation.read([(text("cdk.json"), "cdk.json")])
+    body = "Resources: {Q: {Type: AWS::Batch::JobQueue}}"
+    got = json.dumps({"TemplateBody": body})
+    assert cloudformation.read([(got, "got.json")]) == cloudformation.read([(body, "body.yaml")])
     bare = json.loads(text("cdk.json"))
     bare["Rules"] = {"CheckBootstrapVersion": {}}
     for one in bare["Resources"].values():

@@ -148,8 +148,11 @@ def test_into_what_is_there(tmp_path: Path) -> None:
         FILES["compute.yml"] + "\n    c:\n        computeEnvironmentName: gpu-c\n"
     )
     assert written.files["sub/batch.yaml"].startswith(FILES["sub/batch.yaml"] + "\njobQueues:\n  q:\n")
+    assert written.files["logging.yaml"] == "logGroups:\n  /x: {}\n"  # none of its files refers to the schema
     before = declared(target)
     saving.save(target, saving.with_schema(target, written.files, there), there)
+    assert not (tmp_path / "schemas").exists()
+    assert not (target / "schemas").exists()
     after = declared(target)
     for section, below in before.items():
         assert {name: after[section][name] for name in below} == below

@@ -39,7 +39,7 @@ def live_of(pair: Pair, folder: Path) -> Any:
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["least", "whole"])
-@pytest.mark.parametrize("pair", some(REPLIES, 3), ids=lambda pair: f"{pair.section}-{pair.name}")
+@pytest.mark.parametrize("pair", some(REPLIES, 4), ids=lambda pair: f"{pair.section}-{pair.name}")
 def test_a_reply_as_a_declaration_means_the_same(pair: Pair, full: bool, tmp_path: Path) -> None:
     kind, live = live_of(pair, tmp_path)
     props = (

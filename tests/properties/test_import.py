@@ -15,14 +15,15 @@ from reconciler.account.reader import Reader
 from reconciler.kinds import discover
 from reconciler.operations import pipeline
 from reconciler.operations.importing import importer
-from reconciler.operations.importing.importer import Request
+from reconciler.operations.importing.attempt import Request
 from reconciler.operations.importing.select import Wanted
+from tests.account.test_everything import STACK
 from tests.properties import test_convergence as declared
 from tests.support.histories import History
 from tests.support.imported import forget
 from tests.support.long import LONG
 
-EXAMPLES = int(os.environ.get("IMPORT_EXAMPLES", "60" if LONG else "2"))
+EXAMPLES = int(os.environ.get("IMPORT_EXAMPLES", "60" if LONG else "1"))
 MANY = settings(
     phases=[Phase.explicit, Phase.reuse, Phase.generate, *([Phase.shrink] if LONG else [])],
     max_examples=EXAMPLES,
@@ -41,7 +42,9 @@ def story(sandbox: Any, stack: Any) -> None:
     sandbox.sandbox.reset()
     sandbox.sandbox.defaults()
     history = History(sandbox)
-    prepared = declared.placed(stack, history) if "computeEnvironments" in stack else declared.told(stack)
+    prepared = stack
+    if stack.keys() != STACK.keys():
+        prepared = declared.placed(stack, history) if "computeEnvironments" in stack else declared.told(stack)
     history.converge(history.environment(prepared))
     forget(history.aws)
     assert history.scope
@@ -69,12 +72,18 @@ def story(sandbox: Any, stack: Any) -> None:
     history.converge(env, adopt=True)
 
 
+def test_one_of_each_kind(sandboxes: Any) -> None:
+    story(sandboxes, {**STACK, "securityGroups": {"g": {}}})
+
+
+@pytest.mark.long
 @given(stack=declared.stacks())
 @MANY
 def test_any_stack(sandboxes: Any, stack: Any) -> None:
     story(sandboxes, stack)
 
 
+@pytest.mark.long
 @given(stack=declared.around)
 @MANY
 def test_what_stands_around_batch(sandboxes: Any, stack: Any) -> None:
@@ -91,12 +100,14 @@ def counting_what_there_is(stack: Any) -> Any:
     return {**stack, "quotaShares": shares}
 
 
+@pytest.mark.long
 @given(stack=declared.sharing.map(counting_what_there_is))
 @MANY
 def test_what_shares_the_capacity_of_queues(sandboxes: Any, stack: Any) -> None:
     story(sandboxes, stack)
 
 
+@pytest.mark.long
 @given(stack=declared.launching.map(declared.placing))
 @MANY
 def test_what_launches_and_what_listens(sandboxes: Any, stack: Any) -> None:

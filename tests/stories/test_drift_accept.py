@@ -25,6 +25,7 @@ variables: {days: 30}
 tags: {team: hpc}
 defaults:
   repositories: {imageTagMutability: MUTABLE}
+alerts: {topic: alarms, on: [job-failed], queues: ["arn:aws:batch:eu-west-1:123456789012:job-queue/x"]}
 """
 RESOURCES = """\
 # what this environment has
@@ -134,6 +135,7 @@ def changed_by_hand() -> None:
     client("sns").set_topic_attributes(TopicArn=topic + "texts", AttributeName="Policy", AttributeValue=policy)
     for name in ("alarms", "shared"):
         client("sns").set_topic_attributes(TopicArn=topic + name, AttributeName="DisplayName", AttributeValue="true")
+    client("events").disable_rule(Name="lab-job-failed-to-alarms")
     client("secretsmanager").put_secret_value(SecretId="lab/db", SecretString="cuckoo-in-march-22")
     container = {
         "image": "busybox:1.36",
@@ -151,6 +153,7 @@ def changed_by_hand() -> None:
 
 
 REFUSED = {
+    "eventRules.lab-job-failed-to-alarms": "no file declares the resource",
     "jobDefinitions.gone": "there is no resource",
     'logGroups["/lab/anchor"]': "an anchor shares this value",
     'logGroups["/lab/merged"]': "the value is inherited",

@@ -116,7 +116,8 @@ def test_every_file_starts_with_a_schema_line_that_leads_to_the_schema(name: str
         line = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
 
         assert line, file
-        assert (file.parent / line[1]).resolve() == (ROOT / "schemas" / "environment.schema.json")
+        schema = "tests.schema.json" if file.parent.name == "tests" else "environment.schema.json"
+        assert (file.parent / line[1]).resolve() == ROOT / "schemas" / schema
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,8 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,8 @@ def test_every_file_starts_with_a_schema_line_that_leads_to_the_schema(name: str
         line = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
 
         assert line, file
-        assert (file.parent / line[1]).resolve() == ROOT / "schemas" / "environment.schema.json"
+        schema = "tests.schema.json" if file.parent.name == "tests" else "environment.schema.json"
+        assert (file.parent / line[1]).resolve() == ROOT / "schemas" / schema
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -301,14 +304,23 @@ def event(kind: str, job: Mapping[str, Any]) -> dict[str, Any]:
     return {"version": "0", "id": "1", "time": "2026-01-05T00:00:00Z", "resources": [], **about, "detail": detail}
 
 
-def test_a_job_that_fails_is_one_the_rule_would_tell_of(sandbox: Any) -> None:
+def test_alerts_reach_the_topic_for_the_queues_of_this_environment_and_no_others(sandbox: Any) -> None:
     built(sandbox, "job-alerts")
-    events = sandbox.client("events")
+    events, sns = sandbox.client("events"), sandbox.client("sns")
+    ((arn,),) = ([topic["TopicArn"]] for topic in sns.list_topics()["Topics"])
 
-    def told(rule: str, kind: str, about: Mapping[str, Any]) -> bool:
-        pattern = EventPattern.load(events.describe_rule(Name=rule)["EventPattern"])
-        matched: bool = pattern.matches_event(event(kind, about))
-        return matched
+    def told(kind: str, about: Mapping[str, Any]) -> list[str]:
+        """What is published, as EventBridge makes it of the event."""
+        sent: list[str] = []
+        for rule in events.list_rules()["Rules"]:
+            if EventPattern.load(rule["EventPattern"]).matches_event(event(kind, about)):
+                (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+                assert target["Arn"] == arn
+                text = target["InputTransformer"]["InputTemplate"]
+                for name, path in target["InputTransformer"]["InputPathsMap"].items():
+                    text = text.replace(f"<{name}>", reduce(getitem, path.split(".")[1:], event(kind, about)))
+                sent.append(text)
+        return sent
 
     sandbox.change({"outcomes": {"*": [FAILED]}})
     failed = submit(sandbox, "job-alerts-demo", "job-alerts-fail")
@@ -317,13 +329,36 @@ def test_a_job_that_fails_is_one_the_rule_would_tell_of(sandbox: Any) -> None:
 
     change, blocked = "Batch Job State Change", "Batch Job Queue Blocked"
     about = job(sandbox, failed)
-    assert told("job-alerts-failed", change, about)
-    assert not told("job-alerts-failed", change, waiting)
-    assert not told("job-alerts-failed", change, {**about, "jobQueue": about["jobQueue"] + "-other"})
-    assert not told("job-alerts-failed", change, {**about, "arrayProperties": {"index": 7}})
-    assert told("job-alerts-failed", change, {**about, "arrayProperties": {"size": 9, "statusSummary": {"FAILED": 1}}})
-    assert told("job-alerts-blocked", blocked, {**about, "status": "RUNNABLE"})
-    assert not told("job-alerts-blocked", change, about)
+    (text,) = told(change, about)
+    for part in (
+        "job-alerts: job try-it failed at 2026-01-05T00:00:00Z: Essential container",
+        about["jobQueue"],
+        failed,
+    ):
+        assert part in text
+    assert not told(change, waiting)
+    assert not told(change, {**about, "jobQueue": about["jobQueue"] + "-other"})
+    assert not told(change, {**about, "arrayProperties": {"index": 7}})
+    assert told(change, {**about, "arrayProperties": {"size": 9, "statusSummary": {"FAILED": 1}}})
+    for reason, begins in (
+        ("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job", "job-alerts: job try-it blocks its job queue"),
+        ("ACTION_REQUIRED - CE(s) associated with the job queue are invalid.", "job-alerts: job try-it waits"),
+    ):
+        stuck = {**about, "status": "RUNNABLE", "statusReason": reason}
+        (text,) = told(blocked, stuck)
+        assert begins in text and reason in text
+        assert not told(blocked, {**stuck, "jobQueue": about["jobQueue"] + "-other"})
+
+    policy = json.loads(sns.get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"])
+    own, ours = policy["Statement"]
+    assert own["Condition"] == {"StringEquals": {"AWS:SourceOwner": "123456789012"}}, "SNS's own is kept"
+    assert ours == {
+        "Sid": "ReconcileAlerts",
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sns:Publish",
+        "Resource": arn,
+    }
 
 
 def test_the_report_of_a_fleet_follows_its_array_job() -> None:
@@ -376,23 +411,3 @@ def test_the_schedule_of_a_fleet_submits_its_array_job_every_night(sandbox: Any)
     command = ["drift", "--all", "--shard", "auto/3", "--results", "Ref::results", "--only-changes"]
     assert child["container"]["command"] == command and child["parameters"] == first["parameters"]
     assert child["container"]["jobRoleArn"].endswith(":role/fleet-drift-job")
-
-
-def test_both_rules_may_publish_to_the_topic(sandbox: Any) -> None:
-    built(sandbox, "job-alerts")
-    (topic,) = sandbox.client("sns").list_topics()["Topics"]
-    arn = topic["TopicArn"]
-    policy = json.loads(sandbox.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["Policy"])
-    events = sandbox.client("events")
-
-    assert policy["Statement"] == [
-        {
-            "Sid": "EventBridgePublishes",
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sns:Publish",
-            "Resource": arn,
-        }
-    ]
-    for rule in ("job-alerts-failed", "job-alerts-blocked"):
-        assert [target["Arn"] for target in events.list_targets_by_rule(Rule=rule)["Targets"]] == [arn]

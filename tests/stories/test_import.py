@@ -13,14 +13,14 @@ from reconciler.operations.importing import select
 from tests.support.examples import ROOT, SECRETS
 from tests.support.imported import adopted, forget
 from tests.support.long import some
-from tests.support.others import EXECUTION, MADE, role
+from tests.support.others import BATCH, EXECUTION, MADE, role
 from tests.support.shell import Shell
 
 EXAMPLES = sorted(path.parent.name for path in ROOT.glob("environments/*/environment.yaml"))
 PASSWORD = "hunter2-and-more"
 
 
-@pytest.mark.parametrize("name", some(EXAMPLES, 6, 5))
+@pytest.mark.parametrize("name", some(EXAMPLES, 12, 11))
 def test_an_example_is_imported(shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for variable, value in SECRETS.items():
         monkeypatch.setenv(variable, value)
@@ -144,6 +144,7 @@ def test_what_cannot_be_imported_is_said(shell: Shell) -> None:
         (("mine", "--all", "--kind", "topics"), "--all cannot be combined with --kind"),
         (("mine", "--all", "--environment", "other"), "the environment at mine is called mine"),
         (("new", "--all", "--environment", "No Name"), "cannot name an environment"),
+        (("new", "--name", "theirs"), "topics.theirs cannot be imported: belongs to the environment prod"),
         (("new", "--name", "nothing-is-called-this"), "nothing in account 123456789012, eu-west-1"),
     ):
         refused = shell("import", *wrong, "--format", "json")
@@ -165,6 +166,12 @@ def test_how_far_references_are_followed(shell: Shell, monkeypatch: pytest.Monke
     assert one <= names(*queue, "--depth", "1") | {"roles.job"}
     assert "instanceProfiles.ecsInstanceRole" not in names(*queue, "--depth", "1")
     assert {"jobDefinitions.train", "roles.starter", "instanceProfiles.ecsInstanceRole"} <= names(*queue)
+    shell.ok("import", "alone", "--kind", "jobDefinitions", "--kind", "computeEnvironments", "--depth", "0")
+    yaml = text("alone")
+    assert 'jobRoleArn: "${lookups.job}"' in yaml and "job: {role: job}" in yaml
+    assert "instanceRole: ecsInstanceRole" in yaml and 'securityGroupIds: ["${lookups.gpu-nodes-group}"]' in yaml
+    monkeypatch.setenv("DB_PASSWORD", PASSWORD)
+    adopted(shell, "alone")
 
 
 def test_what_cannot_be_read_is_a_warning(shell: Shell) -> None:
@@ -181,6 +188,7 @@ def test_what_cannot_be_read_is_a_warning(shell: Shell) -> None:
     adopted(shell, "mine")
 
 
+@pytest.mark.long
 def test_schedules_of_the_group_that_nobody_can_own(shell: Shell) -> None:
     role("scheduler", "scheduler.amazonaws.com", EXECUTION)
     shell.account.clock.advance(1e4)
@@ -200,4 +208,135 @@ def test_schedules_of_the_group_that_nobody_can_own(shell: Shell) -> None:
     found = shell.ok("import", "mine", "--kind", "schedules")
     assert "left out: schedules.in-default: " in found.err
     assert "groupName: jobs" in text("mine") and "scheduleGroups:\n  jobs: {}" in text("mine")
+    adopted(shell, "mine")
+
+
+def test_what_was_left_over_the_years(shell: Shell) -> None:
+    MADE["hand"](lambda: shell.account.clock.advance(1e4))
+    found = shell.ok("import", "mine", "--all")
+    assert "warning: computeEnvironments.broken is INVALID: " in found.err
+    yaml = text("mine")
+    for line in (
+        "permissionsBoundary: boundary",
+        "Resource: arn:aws:iam::123456789012:role/hpc/worker",
+        '"aws:ResourceTag/$${aws:PrincipalTag/by}": "$${aws:PrincipalTag/team}"',
+        "path: /hpc/",
+        "instanceRole: worker-profile",
+        "version: $Latest",
+        "state: DISABLED",
+        "numNodes: 4",
+        "# this revision, which is not the latest, and no later one",
+        "job-definition/mpi:1",
+    ):
+        assert line in yaml, line
+    assert "ebsOptimized: true" in yaml and "monitoring" not in yaml
+    role("gone", "batch.amazonaws.com", BATCH)  # adopting repairs what does not work
+    shell.account.clock.advance(1e4)
+    adopted(shell, "mine")
+
+
+@pytest.mark.long
+def test_importing_into_a_file_and_into_an_overlay(shell: Shell) -> None:
+    boto3.client("logs").create_log_group(logGroupName="app-one")
+    boto3.client("logs").create_log_group(logGroupName="prod-two")
+    Path("site.yaml").write_text("environment: site\nregion: eu-west-1\ntags: {who: '${env:NOT_SET:-me}'}\n", "utf-8")
+    found = shell.ok("import", "site.yaml", "--name", "app-*")
+    assert "warning: logGroups.app-one: a plan would change tags.who" in found.err  # every resource gets these tags
+    assert (
+        Path("site.yaml")
+        .read_text("utf-8")
+        .endswith("logGroups:\n  # a plan would change this: tags.who\n  app-one: {}\n")
+    )
+    shell.ok("validate", "site.yaml")
+
+    for name, settings in (("base", "region: eu-west-1\nnamePrefix: prod-\n"), ("prod", "extends: ../base\n")):
+        Path("environments", name).mkdir(parents=True)
+        Path("environments", name, "environment.yaml").write_text(f"environment: {name}\n{settings}", "utf-8")
+    found = shell.ok("import", "prod", "--name", "prod-*")
+    assert sorted(path.name for path in Path("environments").iterdir()) == ["base", "prod"]
+    assert "two: {}" in text("environments/prod")
+    adopted(shell, "prod")
+
+
+def test_networks_are_looked_up_where_a_look_up_finds_exactly_them(shell: Shell) -> None:
+    ec2, batch = boto3.client("ec2"), boto3.client("batch")
+
+    def tags(**named: str) -> list[dict[str, str]]:
+        return [{"Key": name, "Value": value} for name, value in named.items()]
+
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    ec2.create_tags(Resources=[vpc], Tags=tags(Name="hpc main"))
+    subnets = {}
+    for number, (name, tier) in enumerate((("a", "private"), ("b", "private"), ("c", "public"))):
+        made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.1.{number}.0/24")["Subnet"]["SubnetId"]
+        ec2.create_tags(Resources=[made], Tags=tags(Name=name, tier=tier))
+        subnets[name] = made
+    files = boto3.client("efs").create_file_system(CreationToken="data", Tags=tags(Name="data"))["FileSystemId"]
+    batch.register_job_definition(
+        jobDefinitionName="mounts",
+        type="container",
+        containerProperties={
+            "image": "busybox",
+            "vcpus": 1,
+            "memory": 128,
+            "volumes": [{"name": "data", "efsVolumeConfiguration": {"fileSystemId": files}}],
+        },
+    )
+    kms = boto3.client("kms")
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    kms.create_alias(AliasName="alias/batch", TargetKeyId=key)
+    boto3.client("logs").create_log_group(logGroupName="/x/secret", kmsKeyId=key)
+    group = ec2.create_security_group(GroupName="nodes", Description="d", VpcId=vpc)["GroupId"]
+    for name, where in (("tagged", "ab"), ("named", "c"), ("every", "abc"), ("literal", "ac")):
+        batch.create_compute_environment(
+            computeEnvironmentName=name,
+            type="MANAGED",
+            computeResources={
+                "type": "FARGATE",
+                "maxvCpus": 4,
+                "subnets": [subnets[one] for one in where],
+                "securityGroupIds": [group],
+            },
+        )
+    shell.account.clock.advance(1e4)
+    kinds = ("--kind", "computeEnvironments", "--kind", "jobDefinitions", "--kind", "logGroups")
+    found = shell.ok("import", "mine", *kinds, "--depth", "0", "--single-file")
+    assert "left out" not in found.told
+    yaml = text("mine")
+    for line in (
+        "vpc-hpc-main:",
+        "fileSystem: {tags: {Name: data}}",
+        'fileSystemId: "${lookups.data-files}"',
+        "batch-key: {kmsKey: alias/batch}",
+        'kmsKeyId: "${lookups.batch-key}"',
+        "vpc: {tags: {Name: hpc main}}",
+        'subnets: "${lookups.private-subnets}"',
+        'subnets: "${lookups.c-subnets}"',
+        'subnets: "${lookups.vpc-hpc-main-subnets}"',
+        "# no look-up finds exactly these: neither a VPC nor a tag",
+        'securityGroupIds: ["${lookups.vpc-hpc-main-nodes-group}"]',
+    ):
+        assert line in yaml, yaml
+    adopted(shell, "mine")
+
+
+def test_the_name_of_nothing_is_written_as_an_arn(shell: Shell) -> None:
+    """AWS does not mind a schedule of a definition that was deregistered; a plain name would have to exist."""
+    role("scheduler", "scheduler.amazonaws.com", EXECUTION)
+    shell.account.clock.advance(1e4)
+    scheduler = boto3.client("scheduler")
+    scheduler.create_schedule_group(Name="jobs")
+    queue = "arn:aws:batch:eu-west-1:123456789012:job-queue/gone"
+    target = {
+        "Arn": "arn:aws:scheduler:::aws-sdk:batch:submitJob",
+        "RoleArn": "arn:aws:iam::123456789012:role/scheduler",
+        "Input": json.dumps({"JobName": "nightly", "JobQueue": queue, "JobDefinition": "gone"}),
+    }
+    rest = {"GroupName": "jobs", "ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}}
+    scheduler.create_schedule(Name="nightly", Target=target, **rest)
+    found = shell.ok("import", "mine", "--kind", "schedules")
+    assert "left out" not in found.err
+    yaml = text("mine")
+    assert "# there is no job definition gone in the account" in yaml
+    assert "jobDefinition: arn:aws:batch:eu-west-1:123456789012:job-definition/gone" in yaml
     adopted(shell, "mine")

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import boto3
+import pytest
 
+from reconciler.account.client import AwsClient, identity
+from reconciler.account.everything import Everything
+from reconciler.account.reader import Reader
+from reconciler.kinds import discover
+from reconciler.operations.importing.other_tools import cloudformation_types, terraform_types
+from tests.support.examples import ROOT, SECRETS
 from tests.support.imported import adopted, forget
 from tests.support.shell import Shell
 
@@ -108,3 +116,66 @@ def test_the_names_of_terraform_and_of_a_template(shell: Shell) -> None:
     assert document["resources"] == [{"address": "computeEnvironments.Compute", "physical_name": "prod-ce"}]
     assert Path("moved/batch.yaml").read_text() != batch
     adopted(shell, "moved")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ROOT.glob("environments/*/environment.yaml")))
+def test_every_kind_by_the_names_of_terraform_and_of_a_stack(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    for variable, value in SECRETS.items():
+        monkeypatch.setenv(variable, value)
+    shutil.copytree(ROOT / "environments" / name, name)
+    shell.ok("apply", name, "-y")
+    owned = shell.ok("plan", name, "--format", "json").json["resource_changes"]
+    forget()
+    found = lives()
+    wanted: dict[str, list[tuple[str, str]]] = {}
+    stack: list[dict[str, str]] = []
+    resources: list[tuple[str, str, dict[str, object]]] = []
+    for number, one in enumerate(owned):
+        section, physical = one["type"], one["physical_name"]
+        attrs = found.get((section, physical), {})
+        types = [(type_, words) for type_, (where, words) in terraform_types().items() if where == section]
+        type_, words = types[-1] if number % 2 else types[0]
+        values = {word: attrs.get(word, physical) for word in words if word in attrs or word not in ("arn", "id")}
+        resources.append(("module.m", f"{type_}.r{number}", {"attributes": values}))
+        kinds = [type_ for type_, (where, _) in cloudformation_types().items() if where == section]
+        stack.append(
+            {
+                "LogicalResourceId": f"R{number}",
+                "ResourceType": kinds[0],
+                "PhysicalResourceId": attrs.get("id") or attrs.get("arn") or physical,
+            }
+        )
+        wanted.setdefault(section, []).append((f"m-r{number}", f"R{number}"))
+    Path("terraform.tfstate").write_text(state(*resources))
+    Path("stack.json").write_text(json.dumps({"StackResources": stack}))
+
+    for number, (directory, *options) in enumerate(
+        (
+            ("by-terraform", "--from-terraform-state", "terraform.tfstate"),
+            ("by-stack", "--from-cloudformation", "stack.json"),
+        )
+    ):
+        moved = shell.ok("import", directory, *options, "--format", "json").json
+        assert moved["left_out"] == []
+        addresses = {one["address"] for one in moved["resources"]}
+        for section, keys in wanted.items():
+            kind = discover()[section]
+            if not kind.shared and not kind.named_below:
+                assert {f"{section}.{key[number]}" for key in keys} <= addresses
+        adopted(shell, directory)
+        forget()
+
+
+def lives() -> dict[tuple[str, str], dict[str, str]]:
+    """The attributes of everything in the account, by section and physical name."""
+    client = AwsClient(boto3.Session())
+    everything = Everything(Reader(client, parallelism=0), discover(), identity(client, "-")).everything(discover())
+    return {
+        (section, word): dict(live.attrs)
+        for section, found in everything.items()
+        for live in found
+        for word in (live.physical, live.attrs.get("name", live.physical))
+    }

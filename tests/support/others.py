@@ -350,8 +350,96 @@ def by_cloudformation(settle: Callable[[], Any]) -> None:
     )
 
 
+def by_hand(settle: Callable[[], Any]) -> None:
+    """What people leave in an account over the years: several versions, what is disabled or broken, what is pinned."""
+    iam, batch, ec2 = boto3.client("iam"), boto3.client("batch"), boto3.client("ec2")
+    _, subnets = network()
+    (default,) = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])["SecurityGroups"]
+    document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+    boundary = iam.create_policy(PolicyName="boundary", Path="/limits/", PolicyDocument=json.dumps(document))
+    arn = boundary["Policy"]["Arn"]
+    # of the role that it bounds
+    document["Statement"] = [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": f"arn:aws:iam::{ACCOUNT}:role/hpc/worker"}
+    ]
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(document), SetAsDefault=True)
+    role("worker", "ec2.amazonaws.com", ECS, Path="/hpc/", PermissionsBoundary=arn, MaxSessionDuration=7200)
+    boto3.client("iam").update_assume_role_policy(
+        RoleName="worker",
+        PolicyDocument=json.dumps(
+            {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+                    {
+                        "Effect": "Allow",
+                        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                        "Action": "sts:AssumeRole",
+                        "Condition": {
+                            "Bool": {"aws:MultiFactorAuthPresent": "true"},
+                            "StringEquals": {"aws:ResourceTag/${aws:PrincipalTag/by}": "${aws:PrincipalTag/team}"},
+                        },
+                    },
+                ],
+            }
+        ),
+    )
+    profile("worker-profile", "worker", Path="/hpc/")
+    ec2.create_launch_template(LaunchTemplateName="disk", LaunchTemplateData={"EbsOptimized": True})
+    ec2.create_launch_template_version(
+        LaunchTemplateName="disk", LaunchTemplateData={"EbsOptimized": True, "Monitoring": {"Enabled": True}}
+    )
+    settle()
+    resources = {
+        "type": "EC2",
+        "minvCpus": 0,
+        "maxvCpus": 8,
+        "instanceTypes": ["optimal"],
+        "subnets": subnets,
+        "securityGroupIds": [default["GroupId"]],
+        "instanceRole": f"arn:aws:iam::{ACCOUNT}:instance-profile/hpc/worker-profile",
+        "launchTemplate": {"launchTemplateName": "disk", "version": "$Latest"},
+    }
+    batch.create_compute_environment(computeEnvironmentName="old", type="MANAGED", computeResources=resources)
+    batch.create_compute_environment(
+        computeEnvironmentName="broken",
+        type="MANAGED",
+        serviceRole=f"arn:aws:iam::{ACCOUNT}:role/gone",
+        computeResources={**resources, "instanceRole": "worker-profile"},
+    )
+    settle()
+    batch.create_job_queue(
+        jobQueueName="old", priority=1, computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "old"}]
+    )
+    settle()
+    batch.update_job_queue(jobQueue="old", state="DISABLED")
+    batch.update_compute_environment(
+        computeEnvironment="old", computeResources={"maxvCpus": 16}, updatePolicy={"jobExecutionTimeoutMinutes": 60}
+    )
+    nodes = {
+        "mainNode": 0,
+        "numNodes": 2,
+        "nodeRangeProperties": [
+            {"targetNodes": "0:", "container": {"image": "mpi", "vcpus": 2, "memory": 512, "command": []}},
+        ],
+    }
+    first = batch.register_job_definition(jobDefinitionName="mpi", type="multinode", nodeProperties=nodes)
+    nodes["numNodes"] = 4
+    batch.register_job_definition(jobDefinitionName="mpi", type="multinode", nodeProperties=nodes)
+    events = boto3.client("events")
+    starter = role(
+        "starter", "events.amazonaws.com", "arn:aws:iam::aws:policy/service-role/AWSBatchServiceEventTargetRole"
+    )
+    settle()
+    events.put_rule(Name="pinned", ScheduleExpression="rate(1 day)", State="DISABLED")
+    job = {"JobDefinition": first["jobDefinitionArn"], "JobName": "mpi"}
+    queue = f"arn:aws:batch:{REGION}:{ACCOUNT}:job-queue/old"
+    events.put_targets(Rule="pinned", Targets=[{"Id": "mpi", "Arn": queue, "RoleArn": starter, "BatchParameters": job}])
+
+
 MADE: Mapping[str, Callable[[Callable[[], Any]], None]] = {
     "cli": by_cli,
     "terraform": by_terraform,
     "cloudformation": by_cloudformation,
+    "hand": by_hand,
 }

@@ -26,8 +26,8 @@ def valid_plan(document: Any) -> Any:
 
 
 @cache
-def _drift_validator() -> Draft202012Validator:
-    schema = json.loads((Path(__file__).parents[2] / "schemas" / "drift.schema.json").read_text("utf-8"))
+def _report_validator(name: str) -> Draft202012Validator:
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / name).read_text("utf-8"))
     Draft202012Validator.check_schema(schema)
     known: Registry[Any] = Registry().with_resources(
         (one["$id"], Resource.from_contents(one)) for one in (schema, PLAN_SCHEMA)
@@ -37,5 +37,11 @@ def _drift_validator() -> Draft202012Validator:
 
 def valid_drift(document: Any) -> Any:
     """As above, for the report of `drift`."""
-    _drift_validator().validate(document)
+    _report_validator("drift.schema.json").validate(document)
+    return document
+
+
+def valid_tests(document: Any) -> Any:
+    """As above, for the report of `test`."""
+    _report_validator("test_report.schema.json").validate(document)
     return document

@@ -15,11 +15,12 @@ from reconciler.model.problems import Problem, Problems, did_you_mean
 from reconciler.operations import editor_schema
 from reconciler.schema import registry
 
+TESTS: Final = "tests"  # files with tests, which are no section
 APP: Final = typer.Typer(**STYLE)
 
 
 def _sections(incomplete: str) -> list[str]:
-    return [section for section in registry.sections() if section.startswith(incomplete)]
+    return [section for section in (*registry.sections(), TESTS) if section.startswith(incomplete)]
 
 
 @APP.command(help=COMMANDS["schema"], epilog=examples("reconcile schema jobQueues", "reconcile schema --write"))
@@ -29,7 +30,7 @@ def schema(
         str | None,
         typer.Argument(
             metavar="SECTION",
-            help="A section, as written in YAML; all of them if omitted.",
+            help="A section, as written in YAML, or tests; all sections if omitted.",
             show_default=False,
             autocompletion=_sections,
         ),
@@ -50,6 +51,9 @@ def schema(
             raise Problems([Problem(code=codes.USAGE, message="--write cannot be combined with SECTION", hint=hint)])
         for path in editor_schema.write(Path()):
             terminal.note(f"wrote {terminal.mask.line(str(path))}")
+        return
+    if section == TESTS:
+        terminal.result(json.dumps(registry.published_tests(), indent=2, ensure_ascii=False))
         return
     known = registry.sections()
     if section is not None and section not in known:

@@ -14,13 +14,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
-
-from reconciler.config.yaml import reader
+from reconciler.config.yaml import nodes, reader
 from reconciler.config.yaml.edit import CannotEdit, Text
-from reconciler.config.yaml.emit import Member, Style, flow, lines, text
+from reconciler.config.yaml.emit import Member, Style, comment, flow, lines, text
 from reconciler.config.yaml.node import Node as Read
+from reconciler.config.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from reconciler.model.problems import Problems
 
 _END: Final = re.compile(r"^\.\.\.(\s|$)", re.MULTILINE)
@@ -116,9 +114,15 @@ class _File(Text):
                 self._insert_in_flow(root, self._in_flow(section, {one.name: one.value for one in members}))
             else:
                 self._append(section, members, style)
+        elif isinstance(node, MappingNode) and not node.value and not root.flow_style and self._is_alone(node):
+            place = _Place(key.end_mark.line, key.start_mark.column + style.indent, apart=False)
+            self._put(key.end_mark.index, node.end_mark.index, ":")  # braces with nothing in them
+            self._insert_members(place, members, style)
         elif isinstance(node, MappingNode) and node.flow_style:
             shown = ", ".join(self._in_flow(one.name, one.value) for one in members)
             self._insert_in_flow(node, shown)
+            if not root.flow_style:
+                self._note(key, members)
         elif isinstance(node, MappingNode):
             self._insert_members(self._below(node), members, style)
         elif isinstance(node, ScalarNode) and not node.value and not node.style:
@@ -136,6 +140,13 @@ class _File(Text):
             new += lines(one, place.column, style)
         self._put_lines(place.after, new)
 
+    def _note(self, key: Node, members: Sequence[Member]) -> None:
+        """Add the comments of members above the key of their section, where there is no place for them below it."""
+        start = sum(map(len, _LINES.findall(self.text)[: key.start_mark.line]))
+        notes = [(f"{one.name}.{path}".rstrip("."), what) for one in members for path, what in one.comments.items()]
+        new = [line for at, what in notes for line in comment(f"{at}: {what}", key.start_mark.column)]
+        self._put(start, start, "".join(line + self.newline for line in new))
+
     def _append(self, section: str, members: Sequence[Member], style: Style) -> None:
         """Add the section at the end of the file."""
         new = [f"{text(section)}:"]
@@ -144,7 +155,7 @@ class _File(Text):
             new += lines(one, style.indent, style)
         there = self._lines()
         ended = _END.search(self.text)
-        after = self._last_line(ended.start()) if ended else len(there) - 1
+        after = _last_line(self._leaves(), ended.start()) if ended else len(there) - 1
         self._put_lines(after, ["", *new] if there[after].strip() and self.spaced else new)
 
     def _put_lines(self, after: int, new: Sequence[str]) -> None:
@@ -158,6 +169,11 @@ class _File(Text):
     def _lines(self) -> list[str]:
         return [line.rstrip("\r\n") for line in _LINES.findall(self.text)] or [""]
 
+    def _is_alone(self, node: MappingNode) -> bool:
+        """Whether nothing but a comment follows in the line of a value that is in the line of its key."""
+        line = self._lines()[node.start_mark.line]
+        return node.start_mark.line == node.end_mark.line and not line[node.end_mark.column :].split("#")[0].strip()
+
     # --- places ------------------------------------------------------------------------------------------------------
 
     def _below(self, node: MappingNode) -> _Place:
@@ -165,33 +181,25 @@ class _File(Text):
         if not node.value:
             raise CannotEdit("the mapping in the file is empty")
         column = node.value[0][0].start_mark.column
-        keys = [key.start_mark for key, _ in node.value]
-        following = [key.start_mark.index for key, _ in self._root().value if key.start_mark.index > keys[-1].index]
-        bounds = [*(mark.index for mark in keys[1:]), following[0] if following else len(self.text)]
-        ends = [self._last_line(bound) for bound in bounds]
-        there = self._lines()
-        after = ends[-1]
-        for number in range(ends[-1] + 1, len(there)):
+        last = node.value[-1][0].start_mark
+        following = [key.start_mark.index for key, _ in self._root().value if key.start_mark.index > last.index]
+        leaves, there = self._leaves(), self._lines()
+        after = end = _last_line(leaves, following[0] if following else len(self.text))
+        for number in range(end + 1, len(there)):
             line = there[number]
             if line.strip() and not (line.lstrip().startswith("#") and len(line) - len(line.lstrip()) >= column):
                 break
             after = number if line.strip() else after
-        gaps = [
-            any(not line.strip() for line in there[end + 1 : mark.line])
-            for end, mark in zip(ends, keys[1:], strict=False)
-        ]
-        return _Place(after, column, gaps[-1] if gaps else keys[-1].line != ends[-1])
-
-    def _last_line(self, bound: int) -> int:
-        """The line in which the last value before the position ``bound`` ends."""
-        leaves = self._leaves()
-        return leaves[bisect_left(leaves, (bound, 0)) - 1][1]
+        above = _last_line(leaves, last.index) + 1
+        gap = any(not line.strip() for line in there[above : last.line]) if len(node.value) > 1 else last.line != end
+        return _Place(after, column, gap)
 
     def _leaves(self) -> list[tuple[int, int]]:
         """Where each scalar, alias and end of a flow collection begins, and the line in which it ends."""
         found: list[tuple[int, int]] = []
         blocks: list[Any] = []
-        for event in YAML(typ="rt", pure=True).parse(self.text):
+        there = self._lines()
+        for event in nodes.events(self.text):
             what = type(event).__name__
             if what in ("MappingStartEvent", "SequenceStartEvent"):
                 blocks.append(event)
@@ -199,23 +207,10 @@ class _File(Text):
                 if blocks.pop().flow_style:
                     found.append((event.start_mark.index, event.end_mark.line))
             elif what == "ScalarEvent" and event.style in ("|", ">"):
-                found.append((event.start_mark.index, self._end_of_text(event, blocks[-1].start_mark.column)))
+                found.append((event.start_mark.index, _end_of_text(there, event, blocks[-1].start_mark.column)))
             elif what in ("ScalarEvent", "AliasEvent"):
                 found.append((event.start_mark.index, event.end_mark.line))
         return found
-
-    def _end_of_text(self, node: Any, column: int) -> int:
-        """The last line of a block of text whose parent is at ``column``."""
-        there = self._lines()
-        first: int = node.start_mark.line
-        keeps = "+" in there[first][node.start_mark.column :].split("#")[0]
-        end = first
-        for number in range(first + 1, len(there)):
-            line = there[number]
-            if line.strip() and len(line) - len(line.lstrip(" ")) <= column:
-                break
-            end = number if line.strip() or keeps else end
-        return end
 
     # --- how the file is written -------------------------------------------------------------------------------------
 
@@ -234,6 +229,24 @@ class _File(Text):
         except ValueError:
             return f"{text(name, flow=True)}: {flow(value)}"
         return f"{json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}"
+
+
+def _last_line(leaves: Sequence[tuple[int, int]], bound: int) -> int:
+    """The line in which the last value before the position ``bound`` ends."""
+    return leaves[bisect_left(leaves, (bound, 0)) - 1][1]
+
+
+def _end_of_text(there: Sequence[str], node: Any, column: int) -> int:
+    """The last line of a block of text whose parent is at ``column``."""
+    first: int = node.start_mark.line
+    keeps = "+" in there[first][node.start_mark.column :].split("#")[0]
+    end = first
+    for number in range(first + 1, len(there)):
+        line = there[number]
+        if line.strip() and len(line) - len(line.lstrip(" ")) <= column:
+            break
+        end = number if line.strip() or keeps else end
+    return end
 
 
 def _steps(node: MappingNode) -> Iterator[tuple[bool, int]]:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Final
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-
 from reconciler.config.yaml.node import scalar
+from reconciler.config.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode, YAMLError, compose
 from reconciler.model import MISSING, Path, Pos
 from reconciler.model.masking import in_json
 
@@ -164,9 +160,7 @@ class Text:
     def _root(self) -> Node:
         """The nodes of the text as it is now."""
         if self._composed is None or self._composed[0] != self.text:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of names of anchors that are used again
-                self._composed = (self.text, YAML(typ="rt", pure=True).compose(self.text))
+            self._composed = (self.text, compose(self.text))
         return self._composed[1]
 
     def _member(self, path: Path, part: str | int) -> tuple[Node, tuple[Node, Node]]:

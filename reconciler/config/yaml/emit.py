@@ -96,6 +96,7 @@ def text(value: str, *, flow: bool = False) -> str:
 
 
 def _is_plain(value: str, *, flow: bool) -> bool:
+    """Whether a text needs no quotes; ``flow``: in a mapping or list in one line."""
     if not value or not value.isprintable() or value != value.strip() or "${" in value:
         return False
     if value[0] in _INDICATORS and not _OPTION.match(value):

@@ -239,6 +239,7 @@ ACCESS = Access(
 )
 
 OTHER_TOOLS = OtherTools(
+    terraform={"aws_batch_consumable_resource": ("arn", "name")},
     cloudformation={"AWS::Batch::ConsumableResource": "ConsumableResourceName"},
 )
 

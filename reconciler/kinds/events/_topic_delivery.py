@@ -18,7 +18,7 @@ from reconciler.model import Declared, Finding, Resource
 from reconciler.model import problem_codes as codes
 from reconciler.model.stand_ins import known
 
-_EVENTS = "events.amazonaws.com"
+EVENTS = "events.amazonaws.com"
 # the AWS managed key, whose policy cannot be changed
 _CLOSED_KEYS = ("alias/aws/sns", "aws/sns")
 
@@ -37,7 +37,7 @@ def delivery_problems(topic: Resource) -> Iterator[tuple[str, str]]:
     policy, attributes = topic.props.get("policy"), topic.props.get("attributes")
     if why := _unpublished(policy):
         allowed = (
-            f'{{Effect: Allow, Principal: {{Service: {_EVENTS}}}, Action: "sns:Publish", '
+            f'{{Effect: Allow, Principal: {{Service: {EVENTS}}}, Action: "sns:Publish", '
             f'Resource: "${{{topic.address}.arn}}"}}'
         )
         hint = f"add to the Statement of {topic.address}.policy: {allowed}"
@@ -46,13 +46,18 @@ def delivery_problems(topic: Resource) -> Iterator[tuple[str, str]]:
         yield f"events will not reach the topic {topic.address.name}: {why}", hint
     if isinstance(attributes, Mapping) and attributes.get("KmsMasterKeyId") in _CLOSED_KEYS:
         message = f"events will not reach the topic {topic.address.name}: EventBridge cannot use the key alias/aws/sns"
-        yield message, f"use a customer managed key that lets {_EVENTS} use it, or no encryption"
+        yield message, f"use a customer managed key that lets {EVENTS} use it, or no encryption"
+
+
+def lets_events_publish(policy: Any) -> bool:
+    """Whether a topic's policy lets EventBridge publish, or that is not known."""
+    return not _unpublished(policy)
 
 
 def _unpublished(policy: Any) -> str:
     """Why a topic's policy does not let EventBridge publish; empty if it does, or if that is not known."""
     if not policy:
-        return f"the default policy of a topic does not let {_EVENTS} publish"
+        return f"the default policy of a topic does not let {EVENTS} publish"
     listed = policy.get("Statement") if isinstance(policy, Mapping) else None
     conditional = False
     for statement in listed if isinstance(listed, list) else [listed]:
@@ -61,12 +66,12 @@ def _unpublished(policy: Any) -> str:
         if statement.get("Effect") != "Allow" or not _publishes(statement.get("Action")):
             continue
         named = _named(statement.get("Principal"))
-        if not statement.get("Condition") and named & {_EVENTS, "*"}:
+        if not statement.get("Condition") and named & {EVENTS, "*"}:
             return ""
-        conditional = conditional or _EVENTS in named
+        conditional = conditional or EVENTS in named
     if conditional:
-        return f"its policy lets {_EVENTS} publish on a Condition, which EventBridge does not support for topics"
-    return f"its policy does not let {_EVENTS} publish"
+        return f"its policy lets {EVENTS} publish on a Condition, which EventBridge does not support for topics"
+    return f"its policy does not let {EVENTS} publish"
 
 
 def _undecided(statement: Mapping[str, Any]) -> bool:

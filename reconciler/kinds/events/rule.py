@@ -32,6 +32,7 @@ from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, toget
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events import _topic_delivery
+from reconciler.kinds.events._alerts import ALERTS_SETTING
 from reconciler.kinds.events._rule_checks import check
 from reconciler.model import (
     OWNER_TAG,
@@ -469,6 +470,7 @@ KIND = Kind(
     ),
     recorded=RECORDED,
     name_member="name",
+    from_setting=ALERTS_SETTING,
     everything=everything,
     read=read,
     attrs=attrs,

@@ -27,6 +27,7 @@ from reconciler.kinds.common.policy_document.document import OLD_VERSION, Place,
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
+from reconciler.kinds.iam import _grants
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NOT_FOUND, change
 from reconciler.model import (
     Access,
@@ -472,4 +473,5 @@ KIND = Kind(
     expand=expand,
     normalize=normalize,
     check=check,
+    grants=_grants.of_policy,
 )

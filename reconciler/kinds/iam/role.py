@@ -33,6 +33,7 @@ from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
+from reconciler.kinds.iam import _grants
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
 from reconciler.kinds.iam._role_audit import AUDIT
 from reconciler.kinds.iam._role_events import RECORDED
@@ -585,4 +586,5 @@ KIND = Kind(
     declare=declare,
     normalize=normalize,
     check=check,
+    grants=_grants.of_role,
 )

@@ -34,7 +34,6 @@ from reconciler.kinds.common.ownership_index import (
 )
 from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import (
-    OLD_VERSION,
     Place,
     atoms,
     names_principal_of,
@@ -44,6 +43,7 @@ from reconciler.kinds.common.policy_document.document import (
 )
 from reconciler.kinds.common.policy_document.trusted import principal_refs
 from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
+from reconciler.kinds.common.topic_policy import OWNER_ACTIONS, default_policy
 from reconciler.kinds.common.values import align
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.sns import _data_protection as protection
@@ -112,13 +112,7 @@ FIELDS = {
     "subscriptions": Field(),
 }
 
-# the actions of SNS's default policy; older topics have one more
-# https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
-OWNER_ACTIONS = (
-    *("SNS:GetTopicAttributes", "SNS:SetTopicAttributes", "SNS:AddPermission", "SNS:RemovePermission"),
-    *("SNS:DeleteTopic", "SNS:Subscribe", "SNS:ListSubscriptionsByTopic", "SNS:Publish"),
-)
-FORMER_ACTION = "SNS:Receive"
+FORMER_ACTION = "SNS:Receive"  # older topics have it in their default policy, too
 
 BUSY = (On("ConcurrentAccess"), On("StaleTag"))
 NEW_PRINCIPAL = On("InvalidParameter", "PrincipalNotFound", not_visible("role in the policy"))
@@ -257,7 +251,7 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     left["attributes"], right["attributes"] = _attributes(left.get("attributes"), right.get("attributes"))
     place = Place("resource", want.scope.account, want.scope.partition)
     if not right.get("policy") and left.get("policy") and not _is_default_policy(left["policy"], live, place):
-        right["policy"] = _default_policy(live.attrs["arn"], want.scope.account)
+        right["policy"] = default_policy(live.attrs["arn"], want.scope.account)
     if right.get("policy"):
         left["policy"], right["policy"] = compared(left.get("policy"), right["policy"], place)
     have, wish = _subscriptions(live, want)
@@ -267,22 +261,9 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     return left, right
 
 
-def _default_policy(arn: str, account: str, actions: Sequence[str] = OWNER_ACTIONS) -> Json:
-    """The policy that SNS creates a topic with: ``actions`` by the account itself."""
-    statement = {
-        "Sid": "__default_statement_ID",
-        "Effect": "Allow",
-        "Principal": {"AWS": "*"},
-        "Action": list(actions),
-        "Resource": arn,
-        "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
-    }
-    return {"Version": OLD_VERSION, "Id": "__default_policy_ID", "Statement": [statement]}
-
-
 def _is_default_policy(policy: Any, live: Live, place: Place) -> bool:
     """Whether the policy is one of SNS's default policies: some of their actions, and nothing else."""
-    given = statements(_default_policy(live.attrs["arn"], place.account, (*OWNER_ACTIONS, FORMER_ACTION)))[0]
+    given = statements(default_policy(live.attrs["arn"], place.account, (*OWNER_ACTIONS, FORMER_ACTION)))[0]
     declared = frozenset(atom for found in statements(policy) for atom in atoms(_trimmed(found), place))
     return bool(declared) and declared <= atoms(given, place)
 
@@ -398,7 +379,7 @@ def _set(arn: str, name: str, value: Any) -> Call:
 
 
 def _set_policy(want: Want, arn: str) -> Call:
-    document = want.props.get("policy") or _default_policy(arn, want.scope.account)
+    document = want.props.get("policy") or default_policy(arn, want.scope.account)
     params = {"TopicArn": arn, "AttributeName": "Policy", "AttributeValue": JsonText(written(document))}
     return Call("sns", "SetTopicAttributes", params, retry_on=(*BUSY, *_new_principal(document, want)), patience=120.0)
 

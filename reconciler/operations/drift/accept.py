@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from reconciler.config import files
 from reconciler.config.yaml.edit import CannotEdit, Text
+from reconciler.config.yaml.node import Node
 from reconciler.model import MISSING, Address, Change, Effect, Options, Path, Plan, Pos, ResourcePlan, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted, located
@@ -138,6 +139,12 @@ def _problem(item: ResourcePlan, refused: _Refused) -> Problem:
     )
 
 
+def _is_written(address: Address, contents: Iterable[Node]) -> bool:
+    """Whether one of the files declares the resource."""
+    sections = (content.value.get(address.section) for content in contents)
+    return any(address.name in found.value for found in sections if found is not None and isinstance(found.value, dict))
+
+
 def _put(path: FilePath, data: bytes) -> None:
     """Write a file whole or not at all, with the permissions that it has."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -162,6 +169,9 @@ class _File:
         if self.name not in {own.settings.pos.file, *own.others} or self.name.startswith("../"):
             why = "the resource is declared in a base, which other environments share"
             raise _Refused(why, "change it there, or declare the property in this environment", pos=item.pos)
+        if not _is_written(item.address, (own.settings, *own.others.values())):
+            why = "no file declares the resource: it follows from a setting, or from other resources"
+            raise _Refused(why, "change these, or end the drift with `reconcile apply`", pos=item.pos)
         target = loaded.location.target
         self.path = ((target if target.is_dir() else target.parent) / self.name).resolve()
         self.before = self.path.read_bytes()

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from reconciler.checks.setting_resources import completed
 from reconciler.config import files, loader
 from reconciler.config.files import Layer, Sources
 from reconciler.config.given import Given
@@ -42,7 +43,7 @@ def explained(
     kind, mask = discover()[address.section], loaded.mask
     resource = loaded.env.resources[address]
     props = _filled(loaded.env, resource)
-    merged = loader.load(loaded.location.target, environ=environ, given=given)
+    merged = completed(loader.load(loaded.location.target, environ=environ, given=given), discover())
     declared = merged.sections[address.section][address.name]
     value = _at(declared.value, path)
     hidden = _Hidden(address.section, declared.value, mask)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.account.client import AwsClient
-from reconciler.model import EMPTY, Call, Pos, Refused
+from reconciler.model import EMPTY, Call, Live, Pos, Refused
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.importing.other_tools import (
@@ -30,6 +29,8 @@ from reconciler.operations.importing.other_tools import (
 )
 
 _LISTS: Final = ("StackResources", "StackResourceSummaries")
+_LOGICAL_ID: Final = "aws:cloudformation:logical-id"
+_STACK: Final = "aws:cloudformation:stack-name"
 _PATH: Final = "aws:cdk:path"
 _ENDS: Final = ("Resource", "Default")
 _HASH: Final = re.compile(r"(?<=.)[0-9A-F]{8}$")
@@ -63,6 +64,21 @@ def stack_resources(aws: AwsClient, stack: str) -> Listed:
     return _listed(reply)
 
 
+def tagged(lives: Mapping[str, Iterable[Live]], stack: str = "") -> Listed:
+    """The resources of a stack by the tags that CloudFormation has put on them; without ``stack`` those whose logical
+    id is that of no other stack's.
+    """
+    found: dict[str, set[tuple[str, str]]] = {}
+    types = {section: type_ for type_, (section, _) in cloudformation_types().items()}
+    for section, group in lives.items():
+        for live in group:
+            logical = live.tags.get(_LOGICAL_ID)
+            if logical and section in types and live.tags.get(_STACK) == (stack or live.tags.get(_STACK)):
+                identifier = live.attrs.get("id") or live.attrs.get("arn") or live.physical
+                found.setdefault(logical, set()).add((types[section], identifier))
+    return Listed({logical: one for logical, (one, *others) in sorted(found.items()) if not others})
+
+
 def read(
     texts: Iterable[tuple[str, str]], listed: Listed | None = None, facts: Mapping[str, str] = EMPTY
 ) -> list[Named]:
@@ -72,7 +88,7 @@ def read(
     ``texts`` are the contents of files, each with its name, ``listed`` what was read from the account; ``facts`` are
     values of pseudo parameters (``AWS::Region``) and of parameters. Raises Problems where a text is neither.
     """
-    loaded = [(_loaded(text, file), file) for text, file in texts]
+    loaded = [(_template_in(_loaded(text, file), file), file) for text, file in texts]
     lists = [_listed(data) for data, _ in loaded if any(name in data for name in _LISTS)]
     lists += [listed] if listed else []
     templates = [(data, file) for data, file in loaded if not any(name in data for name in _LISTS)]
@@ -264,17 +280,21 @@ def _loaded(text: str, file: str) -> dict[str, Any]:
     return data
 
 
+def _template_in(data: dict[str, Any], file: str) -> dict[str, Any]:
+    """The template in the output of ``aws cloudformation get-template``; anything else as it is."""
+    body = data.get("TemplateBody")
+    if isinstance(body, str):
+        return _loaded(body, file)
+    return body if isinstance(body, dict) else data
+
+
 def _from_yaml(text: str, file: str) -> Any:
     """YAML with the short forms of functions: ``!Ref x`` is ``{Ref: x}``, ``!Sub x`` is ``{Fn::Sub: x}``."""
-    from ruamel.yaml import YAML  # noqa: PLC0415  (few imports need it)
-    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+    from reconciler.config.yaml import nodes  # noqa: PLC0415  (few imports need it)
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            node = YAML(typ="rt", pure=True).compose(text)
-        return _value(node, {})
-    except (YAMLError, ValueError) as error:
+        return _value(nodes.compose(text), {})
+    except (nodes.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         pos = Pos(file, mark.line + 1, mark.column + 1) if mark else None
         raise _not_a_template(file, "neither JSON nor YAML", pos) from None

@@ -14,7 +14,8 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.importing import importer, moving
-from reconciler.operations.importing.importer import Request, Result
+from reconciler.operations.importing.attempt import Request
+from reconciler.operations.importing.importer import Result
 from reconciler.operations.importing.moving import NOWHERE, Origin
 from reconciler.operations.importing.select import Index, Wanted
 from reconciler.operations.session import Loaded, Location
@@ -72,6 +73,11 @@ def find(
         hint = "check the account and the Region, and --name, --kind and --tag"
         message = f"nothing in {where} matches"
         raise Problems([Problem(code=codes.NOTHING_TO_IMPORT, message=message, hint=hint)])
+    if not result.written.added and not there:
+        raise Problems(
+            Problem(code=codes.NOTHING_TO_IMPORT, message=f"{one.shown} cannot be imported: {one.why}")
+            for one in result.imported.left_out
+        )
     return result, target
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reconciler.checks.setting_resources import completed
 from reconciler.config import files, loader, names
 from reconciler.config.physical import folded
 from reconciler.config.yaml.addition import plain
@@ -57,7 +58,7 @@ def read(target: Path, environ: Mapping[str, str] | None = None) -> Existing:
         return NOTHING
     sources = files.read(target)
     own = sources.layers[-1] if sources.layers else None
-    loaded = loader.load(target, environ=os.environ if environ is None else environ)
+    loaded = completed(loader.load(target, environ=os.environ if environ is None else environ), discover())
     if own is None:  # load has raised
         return NOTHING
     shown = [own.settings.pos.file, *own.others]

@@ -23,7 +23,9 @@ PARAMETERS: Final = tuple(
     for system, kinds in (("amazon-linux-2023", _ARCHITECTURES), ("amazon-linux-2", (*_ARCHITECTURES, "/kernel-5.10")))
     for kind in kinds
 )
+_WILDCARD: Final = re.compile(r"[*?\\]|\$\{")
 _PLAIN: Final = re.compile(r"[^A-Za-z0-9]+")
+NEWEST: Final = "the image that AWS recommends; a plan changes it when AWS recommends another"
 _MOST_PARAMETERS: Final = 10  # in a call of GetParameters
 
 
@@ -42,7 +44,7 @@ class Facts:
     _lists: dict[str, Sequence[Json]] = field(default_factory=dict)
 
     def found(self, section: str, props: Json, known: Collection[Path]) -> Iterator[tuple[Path, str, str]]:
-        """(path, expression, comment) for values of ``props``; no expression where a comment is all there is to say.
+        """(path, expression, comment) for values of ``props``; either may be empty.
 
         ``known`` are the paths of values that need no look-up.
         """
@@ -55,13 +57,17 @@ class Facts:
                     found = self.subnets(value)
                     yield path, found, "" if found else "no look-up finds exactly these: neither a VPC nor a tag"
                 elif not many and isinstance(value, str) and (found := self._one(name, value)):
-                    yield path, found, ""
+                    yield path, found, NEWEST if name == "image" else ""
 
     def _one(self, name: str, value: str) -> str:
         if name == "vpc":
             return self.vpc(value)
         if name == "securityGroup":
             return self.group(value)
+        if name == "fileSystem":
+            return self.file_system(value)
+        if name == "kmsKey":
+            return self.key(value)
         return self.image(value) if name == "image" and value.startswith("ami-") else ""
 
     # --- each kind of look-up ----------------------------------------------------------------------------------------
@@ -113,6 +119,27 @@ class Facts:
         below = "" if where == "${lookups.vpc}" else f"{where.removeprefix('${lookups.').rstrip('}')}-"
         return self._add(f"{below}{name}-group", {"securityGroup": {"groupName": name, "vpcId": where}}, group_id)
 
+    def file_system(self, file_system_id: str) -> str:
+        """The look-up of a file system whose name no other has."""
+        every = self._list("DescribeFileSystems", "FileSystems", "efs")
+        one = next((item for item in every if item.get("FileSystemId") == file_system_id), None)
+        name = _tags(one).get("Name") if one else None
+        alone = name and sum(_tags(item).get("Name") == name for item in every) == 1
+        return self._add(f"{name}-files", {"fileSystem": {"tags": {"Name": name}}}, file_system_id) if alone else ""
+
+    def key(self, arn: str) -> str:
+        """The look-up of a key that has an alias of the account's own."""
+        if ":key/" not in arn:
+            return ""
+        (reply,) = self.reader.ask([Call("kms", "ListAliases", {"KeyId": arn}, all_pages=True)])
+        aliases = () if isinstance(reply, Refused) else reply.get("Aliases", ())
+        named = sorted(str(one["AliasName"]) for one in aliases if not str(one["AliasName"]).startswith("alias/aws/"))
+        return self._add(f"{named[0].rpartition('/')[2]}-key", {"kmsKey": named[0]}, arn) if named else ""
+
+    def named(self, kind: str, name: str, arn: str) -> str:
+        """The look-up of what is found by its name."""
+        return self._add(name, {kind: name}, arn)
+
     def image(self, image_id: str) -> str:
         """The look-up of an image, if it is the one that AWS recommends now."""
         if "parameters" not in self._lists:
@@ -129,10 +156,10 @@ class Facts:
 
     # --- what they are made of ---------------------------------------------------------------------------------------
 
-    def _list(self, operation: str, items: str) -> Sequence[Json]:
-        """All there is of something in EC2; nothing where that is refused: then ids are kept."""
+    def _list(self, operation: str, items: str, service: str = "ec2") -> Sequence[Json]:
+        """All there is of something; nothing where that is refused: then ids are kept."""
         if operation not in self._lists:
-            (reply,) = self.reader.ask([Call("ec2", operation, {}, all_pages=True)])
+            (reply,) = self.reader.ask([Call(service, operation, {}, all_pages=True)])
             self._lists[operation] = () if isinstance(reply, Refused) else reply.get(items, ())
         return self._lists[operation]
 
@@ -152,7 +179,8 @@ class Facts:
 
 
 def _tags(item: Json) -> dict[str, str]:
-    """The tags that a filter can have; those of AWS are another tool's."""
+    """The tags that a filter can have: those of AWS are another tool's, and wildcards would match others."""
+    pairs = ((str(tag["Key"]), str(tag.get("Value", ""))) for tag in item.get("Tags", ()))
     return {
-        tag["Key"]: tag.get("Value", "") for tag in item.get("Tags", ()) if not tag["Key"].lower().startswith("aws:")
+        name: text for name, text in pairs if not (name.lower().startswith("aws:") or _WILDCARD.search(name + text))
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from reconciler.model.masking import private_name
 from reconciler.model.secrets_in_text import secret_arguments, secrets_in
 from reconciler.operations.importing.express import placed, walked
 
+LONG = 8  # a shorter secret may be an ordinary word in another place
 SHORTEST = 4  # shorter texts are switches and numbers, whatever their name is
 _NAMES = ("name", "Name", "key", "Key", "valueFrom", "ValueFrom")
 _NO_SECRET = re.compile(r"arn:|\$|\d{1,3}$|(?:true|false|yes|no|null|none|enabled|disabled)$", re.IGNORECASE)
@@ -24,21 +25,32 @@ class Secrets:
     values: dict[str, str] = field(default_factory=dict)
     places: dict[str, list[tuple[Address, Path]]] = field(default_factory=dict)
 
-    def hide(self, address: Address, props: Mapping[str, Any]) -> Any:
-        """``props`` with expressions, as placeholders, in the place of the secrets in them."""
-        found = dict(_found(props))
-        if not found:
+    def hide(self, address: Address, props: Mapping[str, Any], names: Collection[Path]) -> Any:
+        """``props`` with expressions, as placeholders, in the place of the secrets in them; ``names`` are the paths of
+        names of other resources, which are no secrets.
+        """
+        known = walked(props, lambda path, value: "" if path in names else value)
+        here: dict[Path, dict[str, str]] = {}
+        for path, secret, name in _found(known, ()):
+            here.setdefault(path, {})[secret] = name
+        if not here:
             return props
+        everywhere = {text: name for found in here.values() for text, name in found.items() if len(text) >= LONG}
 
         def without(path: Path, value: str) -> str:
-            if path and path[-1] in _NAMES:
+            if path in names or (path and path[-1] in _NAMES):
                 return value
-            for secret in sorted(found, key=len, reverse=True):
-                if secret in value and (secret == value or secret in secrets_in(value)):
-                    variable = self.variable(address, found[secret], secret)
-                    self.places.setdefault(variable, []).append((address, path))
-                    value = value.replace(secret, placed(f"${{env:{variable}}}"))
-            return value
+            found = {**everywhere, **here.get(path, {})}
+            inside = [secret for secret in sorted(found, key=len, reverse=True) if secret in value]
+            if not inside:
+                return value
+
+            def expression(match: re.Match[str]) -> str:
+                variable = self.variable(address, found[match[0]], match[0])
+                self.places.setdefault(variable, []).append((address, path))
+                return placed(f"${{env:{variable}}}")
+
+            return re.sub("|".join(map(re.escape, inside)), expression, value)
 
         return walked(props, without)
 
@@ -54,27 +66,41 @@ class Secrets:
         return plain
 
 
-def _found(value: Any, above: str = "") -> Iterator[tuple[str, str]]:
-    """Every secret in ``value``, with the name that it stands under or beside; documents and references have none."""
+def _found(value: Any, path: Path, above: str = "") -> Iterator[tuple[Path, str, str]]:
+    """Every secret in ``value``, with its path and the name that it is under or beside; a name with a whole document or
+    a list below it says nothing.
+    """
     if isinstance(value, Mapping):
         called = next((str(value[name]) for name in ("name", "Name", "key", "Key") if value.get(name)), "")
         for name, item in value.items():
             beside = called if private_name(called) and name in ("value", "Value") else str(name)
             if isinstance(item, str) and name not in _NAMES:
-                yield from _in_text(item, beside)
+                yield from (((*path, name), *one) for one in _in_text(item, beside))
             elif not isinstance(item, str):
-                yield from _found(item, beside)
+                yield from _found(item, (*path, name), beside)
     elif isinstance(value, list):
-        yield from ((text, above or "secret") for text in secret_arguments(value) if _is_literal(text))
-        for item in value:
-            yield from _in_text(item, above, inside=True) if isinstance(item, str) else _found(item, above)
+        arguments = {text for text in secret_arguments(value) if _is_literal(text)}
+        for number, item in enumerate(value):
+            at = (*path, number)
+            if not isinstance(item, str):
+                yield from _found(item, at, above)
+            elif item in arguments and number and str(value[number - 1]).startswith("-"):
+                yield at, item, str(value[number - 1])
+            else:
+                yield from ((at, *one) for one in _in_text(item, above, inside=True))
 
 
 def _in_text(text: str, name: str, *, inside: bool = False) -> Iterator[tuple[str, str]]:
     if not inside and private_name(name) and _is_literal(text):
         yield text, name
     else:
-        yield from ((one, name) for one in secrets_in(text) if _is_literal(one))
+        yield from ((one, _name_before(text, one) or name) for one in secrets_in(text) if _is_literal(one))
+
+
+def _name_before(text: str, secret: str) -> str:
+    """The name that a secret inside a text is given to: ``DB_PASSWORD=...``, ``--password ...``; empty if none is."""
+    found = re.search(r"([A-Za-z][\w-]*)[\"']?\s*[:=\s]\s*[\"']?" + re.escape(secret), text)
+    return found[1] if found and private_name(found[1]) else ""
 
 
 def _is_literal(text: str) -> bool:

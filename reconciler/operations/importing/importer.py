@@ -9,47 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path as FilePath
 from typing import Any, Final
 
 from reconciler.account.everything import Everything
 from reconciler.config.links import Linker, Place
-from reconciler.model import OWNER_PREFIX, Address, Environment, Json, Kind, Live, Path, Resource, Scope
+from reconciler.model import OWNER_PREFIX, Address, Json, Kind, Live, Path, Resource
+from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
 from reconciler.operations.importing import existing as existing_files
 from reconciler.operations.importing import verify, writer
+from reconciler.operations.importing.attempt import Attempt, Request
 from reconciler.operations.importing.existing import Existing
 from reconciler.operations.importing.express import Expressions, literal, walked, written
 from reconciler.operations.importing.facts import Facts
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut, Naming
 from reconciler.operations.importing.hidden import Secrets
 from reconciler.operations.importing.naming import Keys, shared_prefix
-from reconciler.operations.importing.select import Selected, Wanted, select
+from reconciler.operations.importing.select import Index, Selected, name_of, select
 from reconciler.operations.importing.writer import Written
 from reconciler.planning.simplify import simplified, whole
 from reconciler.schema import registry
 
-MOST_TRIES: Final = 8
+MOST_TRIES: Final = 30  # each leaves something out, or declares it in another way
 # a resource that does not pass is declared in other ways: with all defaults, then also without short forms
 LONGEST: Final = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to import, and where to.
-
-    target       the directory or file of the environment, which may not exist yet
-    env          the environment that is there, in its account; None: a new one
-    single_file  all of a new environment in one file
-    left_out     what is known to be left out before anything is read
-    """
-
-    wanted: Wanted
-    target: FilePath
-    scope: Scope
-    env: Environment | None = None
-    single_file: bool = False
-    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +69,10 @@ class _Import:
     refused: set[tuple[tuple[str, str], str]] = field(default_factory=set)
     first_errors: dict[tuple[str, str], str] = field(default_factory=dict)
     physical: dict[Address, str] = field(default_factory=dict)
+    index: Index = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = Index(self.everything)
 
     def run(self) -> Result:
         self.left_out += (*self.request.left_out, *self.selected.left_out)
@@ -127,7 +114,12 @@ class _Import:
         facts = Facts(self.everything.reader, self.kinds, self.there.lookups)
         express = Expressions(self.kinds, self.linker(lives, props), lives)
         secrets = Secrets()
-        made = {address: self.expressed(address, props[address], express, facts, secrets) for address in lives}
+        # all references first: an expression in a text is not to close a circle with any of them
+        named = {address: dict(express.references(address, props[address])) for address in lives}
+        made = {
+            address: self.expressed(address, props[address], named[address], express, facts, secrets)
+            for address in lives
+        }
         resources = tuple(
             self.resource(address, lives[address], made[address], keys, express) for address in sorted(lives)
         )
@@ -151,8 +143,8 @@ class _Import:
         return max(self.selected.lives[place], key=lambda live: live.revision)
 
     def props(self, address: Address, live: Live) -> dict[str, Any]:
-        place = (address.section, live.attrs.get("name") or live.physical)
         kind, scope = self.kinds[address.section], self.request.scope
+        place = (address.section, name_of(live, kind))
         members = registry.members(address.section)
         if place not in self.simple:
             self.simple[place] = simplified(kind, live, scope, members)
@@ -168,7 +160,7 @@ class _Import:
         declared = dict(env.resources) if env else {}
         for address, live in lives.items():
             kind = self.kinds[address.section]
-            name = address.name if kind.shared else live.attrs.get("name") or live.physical
+            name = name_of(live, kind)
             plain = kind.expanded(name, props[address])
             declared[address] = Resource(address=address, props=plain, physical="" if name == address.name else name)
         by_section: dict[str, list[Live]] = {}
@@ -178,23 +170,47 @@ class _Import:
         return Linker(self.kinds, declared, place, by_section)
 
     def expressed(
-        self, address: Address, props: dict[str, Any], express: Expressions, facts: Facts, secrets: Secrets
+        self,
+        address: Address,
+        props: dict[str, Any],
+        named: Mapping[Path, str],
+        express: Expressions,
+        facts: Facts,
+        secrets: Secrets,
     ) -> dict[str, Any]:
         """The properties with names, look-ups and expressions, as YAML has them."""
-        final: dict[Path, str] = dict(express.references(address, props))
+        final = dict(named)
         final |= self.of_nothing(address, props, express)
         for path, expression, comment in facts.found(address.section, props, list(final)):
             if expression:
                 final[path] = expression
-            else:
+            if comment:
                 express.comment(address, path, comment)
-        hidden = secrets.hide(address, props)
+        final |= self.outside(address, props, facts, final)
+        sites = {path for one in self.kinds[address.section].refs for path, _ in values_at(props, one)}
+        hidden = secrets.hide(address, props, sites)
 
         def text(path: Path, value: str) -> str:
             return final[path] if path in final else written(express.text(address, path, value))
 
         done = walked(hidden, text)
-        return {str(name): item for name, item in _placed(done, final).items()}
+        placed: dict[str, Any] = _with_literal_names(_placed(done, final))
+        return placed
+
+    def outside(self, address: Address, props: Json, facts: Facts, final: Mapping[Path, str]) -> dict[Path, str]:
+        """Look-ups by name for the ARNs of what exists and is not imported (a shared role)."""
+        found: dict[Path, str] = {}
+        for pattern, ref in self.kinds[address.section].refs.items():
+            target = self.kinds[ref.section]
+            if not target.lookup or not LOOKUP_KINDS[target.lookup].by_text or ref.late:
+                continue
+            for path, value in values_at(props, pattern):
+                if path in final or not isinstance(value, str) or not value.startswith("arn:"):
+                    continue
+                one = self.index.named(ref.section, value)
+                if one and value in one.ids:
+                    found[path] = facts.named(target.lookup, one.sought.name, value)
+        return found
 
     def of_nothing(self, address: Address, props: Json, express: Expressions) -> dict[Path, str]:
         """ARNs instead of the plain names of what does not exist: a plan takes a name for something that does."""
@@ -214,7 +230,7 @@ class _Import:
         self, address: Address, live: Live, props: dict[str, Any], keys: Keys, express: Expressions
     ) -> ImportedResource:
         kind = self.kinds[address.section]
-        name = live.physical if kind.shared else live.attrs.get("name") or live.physical
+        name = name_of(live, kind)
         member = {one: literal(text) for one, text in keys.member((address.section, name)).items()}
         tags = {} if kind.container or kind.shared else _own_tags(live)
         comments = {dotted(path): text for path, text in express.comments.get(address, {}).items()}
@@ -278,10 +294,16 @@ class _Import:
                     f"{address} is {live.status}: {live.reason}" if live.reason else f"{address} is {live.status}"
                 )
         for address, wrong in sorted(found.items()):
-            if wrong.differs and not wrong.error:
+            place = (address.section, wrong.physical)
+            if wrong.error and place in self.selected.lives:
+                del self.selected.lives[place]
+                self.left_out.append(LeftOut(section=place[0], name=place[1], why=wrong.error))
+            elif wrong.differs:
+                if place not in self.first_errors:  # no other way was better
+                    self.levels[place] = 0
                 self.notes[address] = f"a plan would change this: {wrong.differs}"
                 warnings.append(f"{address}: a plan would change {wrong.differs}")
-        if self.notes:
+        if any(wrong.error or wrong.differs for wrong in found.values()):
             attempt, secrets = self.attempt()
         imported = replace(attempt.imported, warnings=tuple(warnings), left_out=tuple(self.left_out))
         return Result(
@@ -296,16 +318,6 @@ class _Import:
         for section, refusal in sorted(self.everything.refused.items()):
             why = f"{refusal.call.action} was refused ({refusal.refused.code})"
             yield f"{section} could not be read: {why}; {refusal.advice}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One declaration and its files; ``facts`` are the values of its look-ups."""
-
-    imported: Imported
-    written: Written
-    lives: Mapping[Address, Live]
-    facts: Mapping[str, Any]
 
 
 def _placed(value: Any, final: Mapping[Path, str]) -> Any:
@@ -329,6 +341,13 @@ def _without(value: Any, parts: Sequence[str]) -> Any:
     return {
         name: _without(item, rest) if name == first else item for name, item in value.items() if rest or name != first
     }
+
+
+def _with_literal_names(value: Any) -> Any:
+    """``value`` with its keys as YAML has them: those of conditions may contain what looks like expressions."""
+    if isinstance(value, Mapping):
+        return {literal(str(name)): _with_literal_names(item) for name, item in value.items()}
+    return [_with_literal_names(item) for item in value] if isinstance(value, list) else value
 
 
 def _own_tags(live: Live) -> dict[str, str]:

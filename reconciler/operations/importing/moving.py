@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from reconciler.account.client import AwsClient
-from reconciler.model import Scope
+from reconciler.model import Live, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.importing import cloudformation, other_tools, terraform
+from reconciler.operations.importing.cloudformation import Listed
 from reconciler.operations.importing.found import LeftOut, Naming
-from reconciler.operations.importing.other_tools import Collected, Named
+from reconciler.operations.importing.other_tools import Collected, Named, cloudformation_types
 from reconciler.operations.importing.select import Index
 
 
@@ -32,9 +33,16 @@ class Origin:
 NOWHERE: Final = Origin()
 
 
-def named(origin: Origin, aws: AwsClient, scope: Scope) -> Named:
-    """The resources in the files, and in the stack. Raises Problems."""
-    listed = cloudformation.stack_resources(aws, origin.stack) if origin.stack else None
+Lives = Callable[[Iterable[str]], Mapping[str, Sequence[Live]]]
+"""Reads the live objects of sections."""
+
+
+def named(origin: Origin, aws: AwsClient, scope: Scope, lives: Lives) -> Named:
+    """The resources in the files, and in the stack. Raises Problems.
+
+    Where CloudFormation may not be asked, its tags on resources say which they are.
+    """
+    listed = _stack(origin.stack, aws, lives) if origin.stack else None
     facts = {
         "AWS::Region": scope.region,
         "AWS::AccountId": scope.account,
@@ -43,18 +51,36 @@ def named(origin: Origin, aws: AwsClient, scope: Scope) -> Named:
     }
     found = [terraform.read(_text(path), str(path)) for path in origin.states]
     texts = [(_text(path), str(path)) for path in origin.templates]
-    found += cloudformation.read(texts, listed, facts)
+    templates = cloudformation.read(texts, listed, facts)
+    nameless = {one.section for each in templates for one in each.resources if not one.identifiers}
+    if nameless and not listed:
+        templates = cloudformation.read(texts, cloudformation.tagged(lives(nameless)), facts)
+    found += templates
     return _together(found)
+
+
+def _stack(stack: str, aws: AwsClient, lives: Lives) -> Listed:
+    """The resources of a stack. Raises Problems where neither CloudFormation nor tags show any."""
+    try:
+        return cloudformation.stack_resources(aws, stack)
+    except Problems:
+        found = cloudformation.tagged(lives(section for section, _ in cloudformation_types().values()), stack)
+        if not found.resources:
+            raise
+        return found
 
 
 def naming(origin: Origin, aws: AwsClient, index: Index, scope: Scope) -> tuple[Naming, tuple[LeftOut, ...]]:
     """The keys of what exists in the account, and what is left out. Raises Problems."""
 
     def name_of(section: str, word: str) -> str | None:
-        found = index.named(section, word)
-        return found.sought.name if found else None
+        if found := index.named(section, word):
+            return found.sought.name
+        kind = index.everything.kinds[section]
+        known = index.everything.list([section])[section] if kind.shared else ()
+        return next((one.sought.name for one in known if word in kind.attrs(scope, one.sought.name, {}).values()), None)
 
-    return other_tools.resolved(named(origin, aws, scope), scope, name_of)
+    return other_tools.resolved(named(origin, aws, scope, index.everything.everything), scope, name_of)
 
 
 def _together(found: Sequence[Named]) -> Named:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain, count
 from typing import Final
 
 from reconciler.kinds import discover
@@ -84,10 +85,11 @@ def _last(identifier: str) -> str:
 def _unique(resources: Iterable[Foreign]) -> Iterator[Foreign]:
     """The resources with keys that are unique in their sections: the second of a name is ``name-2``."""
     taken: set[tuple[str, str]] = set()
+    tried: dict[tuple[str, str], Iterator[int]] = {}
     for one in resources:
-        shared = discover()[one.section].shared
-        start = one.identifiers[0] if shared and one.identifiers else one.key
-        keys = (start, *(f"{start}-{number}" for number in range(2, 100_000)))
+        start = _no_id(one.section, one.key)
+        numbers = tried.setdefault((one.section, start), count(2))
+        keys = chain([start], (f"{start}-{number}" for number in numbers))
         key = next(key for key in keys if (one.section, key.casefold()) not in taken)
         taken.add((one.section, key.casefold()))
         yield Foreign(
@@ -98,6 +100,18 @@ def _unique(resources: Iterable[Foreign]) -> Iterator[Foreign]:
             region=one.region,
             account=one.account,
         )
+
+
+def _no_id(section: str, key: str) -> str:
+    """The key, so that no reference reads it as an id: ``sg_jobs`` instead of ``sg-jobs``."""
+    return key.replace("-", "_", 1) if any(re.match(form, key) for form in _ids(section)) else key
+
+
+@cache
+def _ids(section: str) -> frozenset[str]:
+    """The forms of ids that references to the section may have."""
+    refs = [ref for kind in discover().values() for ref in kind.refs.values() if section in ref.sections]
+    return frozenset(ref.literal for ref in refs if ref.literal)
 
 
 def key_of(parts: Iterable[str]) -> str:
@@ -185,7 +199,7 @@ def resolved(
             why = f"the same {kind.name} as {keys[one.section, name]}"
             left.append(LeftOut(section=one.section, name=one.address, why=why, foreign=True))
         else:
-            keys[one.section, name] = one.key
+            keys[one.section, name] = name if kind.shared else one.key
     return Naming(keys=keys), tuple(left)
 
 

@@ -7,11 +7,14 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Final
 
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import editor_schema
 from reconciler.operations.importing.existing import Existing
+
+_SCHEMA: Final = "# yaml-language-server: $schema="
 
 
 def with_schema(directory: Path, texts: Mapping[str, str], existing: Existing) -> dict[str, str]:
@@ -26,11 +29,12 @@ def with_schema(directory: Path, texts: Mapping[str, str], existing: Existing) -
 def save(directory: Path, texts: Mapping[str, str], existing: Existing) -> list[Path]:
     """Write files into the directory of an environment, which is made where it is missing; returns their paths.
 
-    With the first new file the project gets its copy of the schema, if it has none. Raises Problems: nothing is written
-    then.
+    With the first new file that refers to it the project gets its copy of the schema, if it has none. Raises Problems:
+    nothing is written then.
     """
     schema = editor_schema.place(directory)
-    copy = [schema] if set(texts) - set(existing.texts) and not schema.exists() else []
+    refers = any(text.startswith(_SCHEMA) for name, text in texts.items() if name not in existing.texts)
+    copy = [schema] if refers and not schema.exists() else []
     created: list[Path] = []
     try:
         created = [*_make_directories({(directory / name).parent for name in texts})]

@@ -4,13 +4,14 @@ against the objects that were read, without reading them again.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 from reconciler.account.everything import Everything
 from reconciler.config import names, references
@@ -31,12 +32,10 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline
+from reconciler.operations.importing.attempt import Attempt, Request
 from reconciler.operations.importing.hidden import Secrets
 from reconciler.planning import planner
 from reconciler.schema import registry
-
-if TYPE_CHECKING:
-    from reconciler.operations.importing.importer import Attempt, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +140,10 @@ def _existing(env: Environment, everything: Everything) -> dict[tuple[str, str],
 def _written(target: Path, attempt: Attempt) -> Iterator[Path]:
     """A copy of the environment with the new files, beside it, where it finds its bases; removed afterwards."""
     single = target.is_file() or target.suffix.lower() in (".yaml", ".yml")
-    beside = target.parent if target.exists() else None
+    beside = target.parent if target.exists() and os.access(target.parent, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix=".reconcile-import-", dir=beside) as made:
         copy = Path(made)
-        if single and beside is None:
+        if single and not target.exists():
             copy /= target.name
         elif single:  # other files of the directory are not read: the bases are beside it
             shutil.copytree(target.parent, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))

@@ -22,6 +22,7 @@ from reconciler.operations.importing.existing import NOTHING, Existing
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut
 
 SCHEMA_LINE: Final = "# yaml-language-server: $schema=environment.schema.json\n"
+_REFERS: Final = re.compile(r"\ufeff?# yaml-language-server: \$schema=")
 _LOOKUPS: Final = "lookups"
 
 
@@ -175,6 +176,7 @@ class _Files:
     def __init__(self, existing: Existing) -> None:
         self.existing = existing
         self.texts = dict(existing.texts)
+        self.start = SCHEMA_LINE if any(_REFERS.match(text) for text in existing.texts.values()) else ""
 
     def with_more(self, lookups: Mapping[str, Any], resources: Sequence[ImportedResource]) -> dict[str, str]:
         """The text of each file that is new or changes."""
@@ -191,7 +193,7 @@ class _Files:
         refused: CannotEdit | None = None
         for file in [settings] if only_settings else self.fitting(section):
             try:
-                self.texts[file] = addition.added(self.texts.get(file, SCHEMA_LINE), section, members)
+                self.texts[file] = addition.added(self.texts.get(file, self.start), section, members)
             except CannotEdit as error:
                 refused = refused or error
             else:

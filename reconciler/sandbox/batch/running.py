@@ -181,7 +181,7 @@ def _judge(store: Store, queue: str) -> None:
     if first is None:
         return
     if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
-        first.reason = placement.blocked_reason(store, first)
+        first.reason = placement.blocked_reason(store, first) or first.reason
         _mirror(store, first)
     _watch(store, queue)
 

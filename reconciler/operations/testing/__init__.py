@@ -1,0 +1,1 @@
+"""People's own expectations about an environment, checked without AWS: `reconcile test`."""
