@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "import": "Write YAML for what exists in an account, so that planning it changes nothing.",
     "graph": "Show what depends on what, without AWS, and what a saved plan changes in it.",
     "render": "Show the environment after merging and variables, with the source of each value.",
+    "why": "Show why a job, a queue or an environment does not work, and what to change.",
     "retry": "Show what AWS Batch does with failed attempts of a job, without AWS.",
     "jobs": "Submit, list, show, follow, stop and reach jobs of an environment.",
     "permissions": "Print the IAM policy that a command needs, without AWS.",

@@ -66,6 +66,7 @@ from .api import Api
 from .attempts import Retries
 from .audit import Audit
 from .declared import Declared
+from .diagnosis import Diagnoser
 from .expansion import Expansion
 from .granted import Granted
 from .jobs import Submission, Takes
@@ -285,6 +286,8 @@ class Kind:
     submits: Callable[[Json], Submission] | None = None
     #: Which jobs one takes, by what is declared: for `reconcile jobs`.
     takes_jobs: Callable[[Resource, Declared], Takes] | None = None
+    #: How what is wrong with one, or with what it runs, is found out: for `reconcile why`.
+    diagnosis: Diagnoser | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

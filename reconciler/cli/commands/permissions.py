@@ -71,8 +71,7 @@ def permissions(
         Purpose | None,
         typer.Option(
             "--for",
-            help="The command that the policy is for (apply includes destroy; audit needs no ENV); default: plan. "
-            "Not yet: why.",
+            help="The command that the policy is for (apply includes destroy; audit needs no ENV); default: plan.",
         ),
     ] = None,
     form: Annotated[
@@ -111,6 +110,9 @@ def permissions(
             autocompletion=sections,
         ),
     ] = None,
+    preflight: Annotated[
+        bool, typer.Option("--preflight", help="With --for plan or apply: permit what --preflight asks, too.")
+    ] = False,
     results: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,6 +157,7 @@ def permissions(
             purpose or Purpose.plan,
             also=also or (),
             places=places.parsed(results or (), targets or ()),
+            preflight=preflight,
         )
         stem = f"{chosen[0].name}-{(purpose or Purpose.plan).value}" if len(chosen) == 1 else f"reconcile-{purpose}"
     if form is Form.yaml:
@@ -164,7 +167,7 @@ def permissions(
         _print(terminal, found, out_dir, stem, explain=explain)
 
 
-_OF_ENVIRONMENTS: Final = ("every", "besides", "account", "region", "also", "results", "targets", "name")
+_OF_ENVIRONMENTS: Final = ("every", "besides", "account", "region", "also", "results", "targets", "name", "preflight")
 
 
 def _given(ctx: typer.Context, names: tuple[str, ...]) -> list[str]:
@@ -177,6 +180,7 @@ def _check_options(ctx: typer.Context, purpose: Purpose | None, form: Form, *, e
     """Raises Problems for options that have no effect."""
     without = {
         "--for drift": () if purpose is Purpose.drift else ("results", "targets"),
+        "--for plan or --for apply": (() if purpose in (None, Purpose.plan, Purpose.apply) else ("preflight",)),
         "--format yaml": () if form is Form.yaml else ("name",),
         "--all": () if every else ("besides",),
     }

@@ -77,6 +77,13 @@ def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | 
     return needs
 
 
+def add_preflight(needs: Needs) -> None:
+    """Add what a preflight asks about what is declared, of any object."""
+    for section, kind in needs.estate.kinds.items():
+        for action in kind.access.preflight if needs.estate.declared(section) else ():
+            _any_of_its_types(needs, action, f"check whether jobs can run: {section}")
+
+
 def of_audit(estate: Estate) -> Needs:
     """What an audit reads: all objects of some kinds, those that they refer to, and what their rules look at."""
     needs = Needs((estate,), {})
@@ -86,6 +93,16 @@ def of_audit(estate: Estate) -> Needs:
                 _any_of_its_types(needs, action, f"read: {section}")
             for action in kind.audit.actions:
                 _any_of_its_types(needs, action, f"look for what is wrong: {section}")
+    return needs
+
+
+def of_why(estate: Estate) -> Needs:
+    """The reads by which causes are found, of any object: no environment declares the ids of jobs and instances."""
+    needs = Needs((estate,), {})
+    for kind in estate.kinds.values():
+        if kind.diagnosis:
+            for action in kind.diagnosis.permissions:
+                _any_of_its_types(needs, action, f"find out what is wrong with a {kind.diagnosis.noun}")
     return needs
 
 

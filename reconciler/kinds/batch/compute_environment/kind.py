@@ -24,6 +24,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
+from reconciler.kinds.batch._diagnosis import access, queues
 from reconciler.kinds.batch.compute_environment import (
     audit,
     drain,
@@ -66,6 +67,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.diagnosis import Diagnoser
 
 READ_ONLY = frozenset(
     {"computeEnvironmentArn", "ecsClusterArn", "status", "statusReason", "uuid", "containerOrchestrationType"}
@@ -400,6 +402,12 @@ ACCESS = Access(
     types=("batch:compute-environment",),
     always=("batch:DescribeComputeEnvironments",),
     looks=TEMPLATES,
+    preflight=(
+        *("ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints"),
+        *("ec2:DescribeInstanceTypeOfferings", "servicequotas:GetServiceQuota"),
+        *("servicequotas:GetAWSDefaultServiceQuota", "iam:GetInstanceProfile", "iam:GetRole"),
+        *("iam:ListAttachedRolePolicies", "iam:SimulatePrincipalPolicy"),
+    ),
     removals=("batch:DescribeJobQueues",),
     waits=("batch:DescribeJobs", "batch:ListJobs", "ecs:DescribeClusters"),
     creates=("batch:CreateComputeEnvironment",),
@@ -464,4 +472,5 @@ KIND = Kind(
     side_effects=side_effects.side_effects,
     referrers=referrers,
     dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
+    diagnosis=Diagnoser(noun=queues.ENVIRONMENT, by_name=queues.of_environment, permissions=access.OF_ENVIRONMENTS),
 )

@@ -25,6 +25,7 @@ from reconciler.kinds.batch.job_definition import (
     audit,
     container_fields,
     dependents,
+    diagnosis,
     images,
     preflight,
     retries,
@@ -307,6 +308,13 @@ def _arns(scope: Scope, name: str, _: Json) -> Sequence[str]:
 ACCESS = Access(
     types=("batch:job-definition", "batch:job-definition-revision"),
     always=("batch:DescribeJobDefinitions",),
+    preflight=(
+        *("batch:DescribeComputeEnvironments", "ecs:ListContainerInstances", "ecs:DescribeContainerInstances"),
+        *("ecr:DescribeImages", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribePullThroughCacheRules"),
+        *("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:SimulatePrincipalPolicy"),
+        *("ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"),
+        *("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "servicequotas:GetServiceQuota"),
+    ),
     removals=(
         *("batch:DescribeJobQueues", "batch:ListJobs"),
         *("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
@@ -379,6 +387,7 @@ KIND = Kind(
     retries=retries.retries,
     preflight=preflight.preflight,
     submits=submission.submission,
+    diagnosis=diagnosis.DIAGNOSIS,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.batch._diagnosis import access, queues
 from reconciler.kinds.batch.job_queue import audit, jobs, relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
@@ -54,6 +55,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.diagnosis import Diagnoser
 
 READ_ONLY = frozenset({"jobQueueArn", "status", "statusReason"})
 CONTAINER_TYPES = ("EKS", "ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES")
@@ -407,4 +409,5 @@ KIND = Kind(
     disruption=disruption,
     deletion_effect=deletion_effect,
     side_effects=relations.side_effects,
+    diagnosis=Diagnoser(noun=queues.QUEUE, by_name=queues.of_queue, permissions=access.OF_JOBS),
 )
