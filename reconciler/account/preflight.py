@@ -70,8 +70,8 @@ def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Pro
     whatever else is done; else a warning.
     """
     changing = {item.address for item in plan.resources if item.steps and item.verb.value != "noop"}
-    told = [one for one in found if one.check.told and one.check.verdict is Fit.cannot]
-    return [_problem(env, one.address, one.check, changing) for one in told]
+    reported = [one for one in found if one.check.reported and one.check.verdict is Fit.cannot]
+    return [_problem(env, one.address, one.check, changing) for one in reported]
 
 
 def _problem(env: Environment, address: Address, check: Check, changing: set[Address]) -> Problem:

@@ -52,17 +52,17 @@ class Fit(StrEnum):
 class Check:
     """One check of one resource, or of one together with a queue and one of its environments.
 
-    ``certain``: AWS is known to behave so; else it is likely. ``told``: people are told where it cannot, since nothing
-    else makes up for it. ``final``: only another declaration helps, nothing that may be done beside it (push an image,
-    create a role, raise a quota). ``about`` are the other resources that it is about. ``denied`` is the action that was
-    not permitted, where that is why it is unknown.
+    ``certain``: AWS is known to behave so; else it is likely. ``reported``: people are informed where it cannot, since
+    nothing else makes up for it. ``final``: only another declaration helps, nothing that may be done beside it (push an
+    image, create a role, raise a quota). ``about`` are the other resources that it is about. ``denied`` is the action
+    that was not permitted, where that is why it is unknown.
     """
 
     check: str
     verdict: Fit
     message: str
     certain: bool = True
-    told: bool = False
+    reported: bool = False
     final: bool = False
     path: Path = ()
     hint: str = ""

@@ -183,7 +183,7 @@ def make_plan(
 def _preflight(
     reader: Reader, env: Environment, plan: Plan, asked: Asked
 ) -> tuple[tuple[Checked, ...] | None, list[Problem]]:
-    """What a preflight found, and the problems that people are told."""
+    """What a preflight found, and the problems for people."""
     from reconciler.account import preflight  # noqa: PLC0415  (few plans have one)
 
     if asked.narrow and not plan.applyable:

@@ -18,7 +18,9 @@ def test_one_job_says_whether_the_estate_works(shell: Shell, tmp_path: Path, mon
     shell.go(tmp_path)
     Path("environment.yaml").write_text((DATA / "jobs" / "lab.yaml").read_text("utf-8"), encoding="utf-8")
     monkeypatch.setattr("reconciler.cli.job_options.WallClock", lambda: Ticking(shell.account))
-    shell.account.change({"outcomes": {"render": [{"exitCode": 0, "lines": ["frame 1 done"]}], "web": [{"exitCode": 7}]}})
+    shell.account.change(
+        {"outcomes": {"render": [{"exitCode": 0, "lines": ["frame 1 done"]}], "web": [{"exitCode": 7}]}}
+    )
     apply = ("apply", "--auto-approve", "--smoke")
 
     wrong = shell(*apply, "jobDefinitions.nothing")

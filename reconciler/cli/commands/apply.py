@@ -93,7 +93,7 @@ def apply(
         typer.Option(
             "--smoke",
             metavar="ADDRESS",
-            help="Then submit one job of this definition, follow it, and say why if it fails.",
+            help="Afterwards submit one job of this definition, follow it, and show why if it fails.",
             autocompletion=_jobs,
         ),
     ] = None,

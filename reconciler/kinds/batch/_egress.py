@@ -59,8 +59,8 @@ class Answer:
     denied: str = ""
 
 
-def find(props: Json, who: Traveller, known: Network, ground: Ground) -> Answer:
-    """Whether ``who`` has a way out of the subnets of an environment, and its groups let them."""
+def find(props: Json, traveller: Traveller, known: Network, ground: Ground) -> Answer:
+    """Whether ``traveller`` has a way out of the subnets of an environment, and its groups let them."""
     named = network.subnets_of(props)
     subnets = [known.subnets[one] for one in named if one in known.subnets]
     if not subnets:
@@ -71,38 +71,38 @@ def find(props: Json, who: Traveller, known: Network, ground: Ground) -> Answer:
         return blocked
     if known.unread:
         return Answer(verdict=Fit.unknown, message=known.unread, denied=known.denied)
-    ways = [(subnet, _way(subnet, who)) for subnet in subnets]
+    ways = [(subnet, _way(subnet, traveller)) for subnet in subnets]
     shut = [(subnet, why, certain) for subnet, (open_, why, certain) in ways if open_ is False]
     if any(open_ is None for _, (open_, _, _) in ways):
         return Answer(verdict=Fit.unknown, message=next(why for _, (open_, why, _) in ways if open_ is None))
     if not shut:
-        return Answer(verdict=Fit.fits, message=f"{who.noun} have a way out by {ways[0][1][1]}")
+        return Answer(verdict=Fit.fits, message=f"{traveller.noun} have a way out by {ways[0][1][1]}")
     where = ", ".join(subnet.id for subnet, _, _ in shut[:_MOST]) + (", ..." if len(shut) > _MOST else "")
     every = len(shut) == len(subnets)
     some = "" if every else "; those in the other subnets have one"
-    message = f"{who.noun} in {where} have no way out: {shut[0][1]}{some}"
+    message = f"{traveller.noun} in {where} have no way out: {shut[0][1]}{some}"
     return Answer(
         verdict=Fit.cannot,
         message=message,
         certain=every and all(certain for _, _, certain in shut),
-        hint=who.why if shut[0][0].way is Way.internet else "add a NAT gateway, or the missing endpoints",
+        hint=traveller.why if shut[0][0].way is Way.internet else "add a NAT gateway, or the missing endpoints",
     )
 
 
-def _way(subnet: Subnet, who: Traveller) -> tuple[bool | None, str, bool]:
+def _way(subnet: Subnet, traveller: Traveller) -> tuple[bool | None, str, bool]:
     """Whether there is a way out of a subnet, which or why not, and whether that is certain."""
     if subnet.way is Way.onward:
         return True, "a gateway in another subnet", False
-    missing = [one for one in who.endpoints if one not in subnet.endpoints]
+    missing = [one for one in traveller.endpoints if one not in subnet.endpoints]
     if subnet.way is Way.internet:
-        if who.public or (who.asks_subnet and subnet.public):
+        if traveller.public or (traveller.asks_subnet and subnet.public):
             return True, "an internet gateway", False
         if not missing:
             return True, "endpoints", False
-        if who.public is None:
-            return None, f"whether {who.noun} get a public address is not known", False
-        why = "the route to the internet is of no use without a public address"
-        return False, why, len(missing) == len(who.endpoints)
+        if traveller.public is None:
+            return None, f"whether {traveller.noun} get a public address is not known", False
+        why = "the route to the internet needs a public address"
+        return False, why, len(missing) == len(traveller.endpoints)
     if not missing:
         return True, "endpoints", False
     return False, f"no default route, and no endpoint for {', '.join(missing)}", False

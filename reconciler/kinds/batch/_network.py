@@ -60,7 +60,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """What is known of the subnets and groups of all declared environments, by id. ``refused`` are reads that were."""
+    """The subnets and groups of all declared environments, by id. ``refused`` are the reads that AWS refused."""
 
     subnets: Mapping[str, Subnet] = field(default_factory=lambda: EMPTY)
     groups: Mapping[str, Group] = field(default_factory=lambda: EMPTY)

@@ -57,7 +57,7 @@ def check(use: Use, ground: Ground) -> Reads[list[Check]]:
 
 
 def _result(check: str, use: Use, verdict: Fit, message: str, **more: Any) -> Check:
-    return Check(check=check, verdict=verdict, message=message, path=use.path, told=True, **more)
+    return Check(check=check, verdict=verdict, message=message, path=use.path, reported=True, **more)
 
 
 def _check_declared(use: Use, role: Resource, ground: Ground) -> list[Check]:

@@ -41,7 +41,7 @@ def contains(policy: str, action: str) -> bool | None:
 
 def may(role: Json, action: str, declared: Declared, *, others: bool | None = None) -> bool | None:
     """Whether a role with these properties may ``action``, whatever the resource and conditions; None if that is not
-    known. ``others`` is what counts for managed policies of AWS that are not known here.
+    known. ``others`` is the answer for AWS's other managed policies.
     """
     inline = mapping(role.get("inlinePolicies"))
     found = [_allows(document, action) for document in inline.values()]

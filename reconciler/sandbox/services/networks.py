@@ -1,4 +1,4 @@
-"""What EC2 tells of networks and of where instance types are offered.
+"""Networks in EC2, and where instance types are offered.
 
 Moto's default VPC has no internet gateway, and moto compares the values of this filter without wildcards.
 
@@ -18,7 +18,7 @@ RULES = Rules("ec2")
 
 @RULES.before("DescribeRouteTables", "DescribeInternetGateways")
 def the_default_vpc_has_an_internet_gateway(call: ServiceCall) -> None:
-    """Its main route table sends everything else to an internet gateway, unless someone has removed that."""
+    """Its main route table sends everything else to an internet gateway, until that is removed."""
     if call.regional.get("default internet gateway"):
         return
     call.regional["default internet gateway"] = True

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.account import downloads
 from reconciler.kinds.batch import _instance_offers as instances
 from reconciler.kinds.batch._instance_offers import Offer
-from reconciler.kinds.batch.job_definition import fitting, needs
+from reconciler.kinds.batch.job_definition import fitting, image_preflight, needs
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
-from reconciler.model.preflight import Fit
+from reconciler.model import Declared, Refused, Scope
+from reconciler.model.preflight import Fit, Ground
 from tests.support.tables import cases
 
 TABLE: Mapping[str, Any] = cases(Path(__file__).parents[2] / "data" / "preflight" / "pairs.yaml")
@@ -92,3 +95,66 @@ def test_pairs(job: Mapping[str, Any], environment: str, expected: str, check: s
     told, checks = verdict(found)
     assert (told, check in checks) == (expected, True), (line, [(one.check, one.message) for one in found])
     assert all(one.path for one in found if one.verdict is Fit.cannot)
+
+
+# --- images: replies in, checks out ----------------------------------------------------------------------------------
+
+LIST = "application/vnd.oci.image.index.v1+json"
+SINGLE = "application/vnd.oci.image.manifest.v1+json"
+URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/tools:1"
+HERE = Scope("123456789012", "eu-west-1", "aws", "e")
+
+
+def image(uri: str, replies: Mapping[str, Any], *, full: bool = False) -> tuple[str, frozenset[str] | None, list[str]]:
+    """The verdict about an image, its architectures, and what was asked, with these replies by operation."""
+    needed = needs.of(definition({"vcpu": 1, "memory": 1, "image": []}) | {"containerProperties": {"image": uri}})
+    ground = Ground(scope=HERE, declared=Declared({}), full=full)
+    asked: list[str] = []
+    reads = image_preflight.check(needed, ground)
+    try:
+        calls = next(reads)
+        while True:
+            asked += [call.operation for call in calls]
+            calls = reads.send(tuple(replies[call.operation] for call in calls))
+    except StopIteration as end:
+        (check,), architectures = end.value
+    return f"{check.verdict} {check.certain}", architectures, asked
+
+
+def manifest(content: Any) -> dict[str, Any]:
+    return {"images": [{"imageManifest": json.dumps(content)}]}
+
+
+def test_images_and_their_architectures() -> None:
+    there = {"imageDetails": [{"imageManifestMediaType": LIST}]}
+    platforms = [{"platform": {"architecture": one, "os": "linux"}} for one in ("amd64", "arm64", "unknown")]
+    both = {"DescribeImages": there, "BatchGetImage": manifest({"manifests": platforms})}
+    assert image(URI, both) == ("fits True", frozenset({"x86_64", "arm64"}), ["DescribeImages", "BatchGetImage"])
+
+    one = {
+        "DescribeImages": {"imageDetails": [{"imageManifestMediaType": SINGLE}]},
+        "BatchGetImage": manifest({"config": {"digest": "sha256:1"}}),
+        "GetDownloadUrlForLayer": {"downloadUrl": "https://bucket.example/x"},
+        "Get": {"text": '{"architecture": "arm64"}'},
+    }
+    assert image(URI, one) == ("fits True", None, ["DescribeImages"])
+    assert image(URI, one, full=True)[:2] == ("fits True", frozenset({"arm64"}))
+    assert image(URI, one, full=True)[2] == [*one]
+    assert image(URI, one | {"Get": Refused("NotDownloaded", "")}, full=True)[:2] == ("fits True", None)
+
+    absent = Refused("ImageNotFoundException", "no")
+    rules = {"pullThroughCacheRules": [{"ecrRepositoryPrefix": "team"}]}
+    cached = {"DescribeImages": absent, "DescribePullThroughCacheRules": rules}
+    assert image(URI, cached)[0] == "unknown True"
+    assert image(URI, cached | {"DescribePullThroughCacheRules": {"pullThroughCacheRules": []}})[0] == "cannot True"
+    assert image(URI, cached | {"DescribePullThroughCacheRules": Refused("AccessDenied", "")})[0] == "cannot False"
+    archived = {"DescribeImages": {"imageDetails": [{"imageStatus": "ARCHIVED"}]}}
+    assert image(URI, archived)[0] == "cannot True"
+    assert image(URI, {"DescribeImages": Refused("AccessDeniedException", "no")})[0] == "unknown True"
+    for other in ("alpine", "public.ecr.aws/docker/library/alpine:3", URI.replace("eu-west-1", "us-east-1")):
+        assert image(other, {}) == ("unknown True", None, [])
+
+
+def test_downloads_are_of_https_only() -> None:
+    for url in ("http://example.com/x", "file:///etc/passwd", "ftp://example.com/x"):
+        assert isinstance(downloads.download(url), Refused)

@@ -29,7 +29,7 @@ _ROLES: Final = (
 
 
 def preflight(environment: Resource, ground: Ground) -> Reads[Sequence[Check]]:
-    """What is known of its types in its zones, its subnets and groups, its roles and its quotas."""
+    """Checks of its types in its zones, its subnets and groups, its roles and its quotas."""
     if not ground.concerns(environment.address):
         return ()
     props = ground.props(environment)
@@ -44,9 +44,9 @@ def preflight(environment: Resource, ground: Ground) -> Reads[Sequence[Check]]:
     return found
 
 
-def _told(check: str, verdict: Fit, message: str, member: str, **more: Any) -> Check:
+def _result(check: str, verdict: Fit, message: str, member: str, **more: Any) -> Check:
     path: Path = (HERE, member)
-    return Check(check=check, verdict=verdict, message=message, path=path, told=True, **more)
+    return Check(check=check, verdict=verdict, message=message, path=path, reported=True, **more)
 
 
 # --- zones -----------------------------------------------------------------------------------------------------------
@@ -69,16 +69,16 @@ def _check_zones(props: Json, known: Network, ground: Ground) -> Reads[list[Chec
     offered = yield from instances.read_zones(sorted(every))
     if isinstance(offered, Refused):
         denied = "ec2:DescribeInstanceTypeOfferings" if offered.denied else ""
-        return [_told("zones", Fit.unknown, f"the zones of the types: {offered}", "instanceTypes", denied=denied)]
+        return [_result("zones", Fit.unknown, f"the zones of the types: {offered}", "instanceTypes", denied=denied)]
     missing = [name for name in names if not _offered(name, zones, offered)]
     where = ", ".join(zones)
     if not missing:
-        return [_told("zones", Fit.fits, f"its instance types are offered in {where}", "instanceTypes")]
+        return [_result("zones", Fit.fits, f"its instance types are offered in {where}", "instanceTypes")]
     some = len(missing) < len(names)
     message = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not offered in {where}"
     hint = "use subnets in other zones, or other types"
     verdict = Fit.fits if some else Fit.cannot
-    return [_told("zones", verdict, message, "instanceTypes", hint=hint, final=True)]
+    return [_result("zones", verdict, message, "instanceTypes", hint=hint, final=True)]
 
 
 def _offered(name: str, zones: Sequence[str], offered: Any) -> bool:
@@ -94,34 +94,38 @@ def _check_vpc(props: Json, known: Network, ground: Ground) -> Iterator[Check]:
     if not named:
         return
     if not known.subnets:
-        yield _told("network", Fit.unknown, known.unread or "there are no such subnets", "subnets", denied=known.denied)
+        yield _result(
+            "network", Fit.unknown, known.unread or "there are no such subnets", "subnets", denied=known.denied
+        )
         return
     absent = [one for one in named if one not in known.subnets]
     if absent:
         message = f"there is no subnet {', '.join(absent)} in {ground.scope.region}"
-        yield _told("network", Fit.cannot, message, "subnets", final=True)
+        yield _result("network", Fit.cannot, message, "subnets", final=True)
         return
     vpcs = sorted({known.subnets[one].vpc for one in named})
     if len(vpcs) > 1:
         message = f"its subnets are in several VPCs: {', '.join(vpcs)}"
-        yield _told("network", Fit.cannot, message, "subnets", final=True)
+        yield _result("network", Fit.cannot, message, "subnets", final=True)
         return
     groups = [networks.group_of(one, known, ground) for one in networks.groups_of(props)]
     strange = [one.id for one in groups if one is not None and one.vpc.startswith("vpc-") and one.vpc != vpcs[0]]
     if strange:
         message = f"{', '.join(strange)} is not in {vpcs[0]}, where its subnets are"
-        yield _told("network", Fit.cannot, message, "securityGroupIds", hint="name groups of the same VPC", final=True)
+        yield _result(
+            "network", Fit.cannot, message, "securityGroupIds", hint="name groups of the same VPC", final=True
+        )
         return
     if not sum(known.subnets[one].free for one in named):
         message = "its subnets have no free addresses"
-        yield _told("network", Fit.cannot, message, "subnets", certain=False, hint="add a subnet")
+        yield _result("network", Fit.cannot, message, "subnets", certain=False, hint="add a subnet")
         return
-    yield _told("network", Fit.fits, f"its subnets and groups are in {vpcs[0]}", "subnets")
+    yield _result("network", Fit.fits, f"its subnets and groups are in {vpcs[0]}", "subnets")
 
 
 def _check_way_out(environment: Resource, props: Json, known: Network, ground: Ground) -> Check:
     answer = egress.find(props, egress.host(public=_public(environment, props, ground)), known, ground)
-    return _told(
+    return _result(
         "egress",
         answer.verdict,
         answer.message,
@@ -169,10 +173,10 @@ def _quota(
     noun = f"the quota {code} ({kind} instances)"
     if isinstance(value, Refused):
         denied = "servicequotas:GetServiceQuota" if value.denied else ""
-        return _told("quota", Fit.unknown, f"{noun} could not be read: {value}", "maxvCpus", denied=denied)
-    hint = "ask for a higher quota in Service Quotas, or lower maxvCpus"
+        return _result("quota", Fit.unknown, f"{noun} could not be read: {value}", "maxvCpus", denied=denied)
+    hint = "request a higher quota in Service Quotas, or lower maxvCpus"
     if value <= 0:
-        return _told("quota", Fit.cannot, f"{noun} is 0: no such instance starts", "maxvCpus", hint=hint)
+        return _result("quota", Fit.cannot, f"{noun} is 0: no such instance starts", "maxvCpus", hint=hint)
     together = (
         f"maxvCpus of {len(users)} environments together is {total}" if len(users) > 1 else f"maxvCpus is {total}"
     )
@@ -184,11 +188,11 @@ def _quota(
             verdict=Fit.cannot,
             message=message,
             certain=False,
-            told=first,
+            reported=first,
             path=(HERE, "maxvCpus"),
             hint=hint,
         )
-    return _told("quota", Fit.fits, f"{together}, and {noun} is {value:g}", "maxvCpus")
+    return _result("quota", Fit.fits, f"{together}, and {noun} is {value:g}", "maxvCpus")
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------

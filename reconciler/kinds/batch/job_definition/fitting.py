@@ -89,7 +89,11 @@ def _platform(needs: Needs, place: Place) -> Ruling:
     path: Path = ("platformCapabilities",)
     offered = platform_of(place.props)
     if not needs.platform or not offered:
-        why = "it is not managed" if place.props.get("type") == "UNMANAGED" else "its platform is not known yet"
+        why = (
+            "the environment is not managed"
+            if place.props.get("type") == "UNMANAGED"
+            else "the platform is not known yet"
+        )
         if needs.multinode and place.props.get("type") == "UNMANAGED":
             why = "multi-node jobs need a managed environment"
             return Ruling(check="platform", verdict=Fit.cannot, message=why, path=("nodeProperties",))
@@ -115,7 +119,7 @@ def _check_most(needs: Needs, place: Place) -> Iterator[Ruling]:
     verdict = Fit.fits if total <= most else Fit.cannot
     of_nodes = " in all" if needs.multinode else ""
     message = f"{_number(total)} vCPUs{of_nodes}, and maxvCpus is {most}"
-    hint = "" if verdict is Fit.fits else f"raise maxvCpus to {_number(total)} or more, or ask for less"
+    hint = "" if verdict is Fit.fits else f"raise maxvCpus to {_number(total)} or more, or request less"
     yield Ruling(check="maxvCpus", verdict=verdict, message=message, path=path, hint=hint)
 
 
@@ -192,7 +196,7 @@ def _check_host(needs: Needs, need: Need, place: Place, images: frozenset[str] |
     if need.instance_type:
         listed = [one for one in place.offers if offers.belongs(one.type, need.instance_type)]
         if not listed:
-            message = f"the nodes are to be {need.instance_type}, which is not among {', '.join(names)}"
+            message = f"the nodes need {need.instance_type}, which is not among {', '.join(names)}"
             yield Ruling(check="instanceType", verdict=Fit.cannot, message=message, path=need.path)
             return
     if not listed:
@@ -260,7 +264,7 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
         wanted=f"{_number(vcpus)} vCPUs",
         best=lambda listed: _most(listed, lambda one: one.vcpus, "vCPUs"),
         path=need.paths.get(VCPU, need.path),
-        hint=lambda listed: f"ask for at most {max(one.vcpus for one in listed)}, or add a larger type",
+        hint=lambda listed: f"request at most {max(one.vcpus for one in listed)}, or add a larger type",
         known=vcpus is not None,
     )
     yield _Rule(

@@ -90,7 +90,7 @@ def _named(needs: Needs) -> Iterator[tuple[Path, Any]]:
 
 
 def _result(path: Path, verdict: Fit, message: str, **more: Any) -> Check:
-    return Check(check="image", verdict=verdict, message=message, path=path, told=True, **more)
+    return Check(check="image", verdict=verdict, message=message, path=path, reported=True, **more)
 
 
 def _check_image(path: Path, uri: str, ground: Ground) -> Reads[tuple[Check, frozenset[str] | None]]:
@@ -100,7 +100,7 @@ def _check_image(path: Path, uri: str, ground: Ground) -> Reads[tuple[Check, fro
         return _result(path, Fit.unknown, message), None
     if image.region != ground.scope.region:
         return _result(path, Fit.unknown, f"{image} is in {image.region}: not checked"), None
-    about = _made_here(image, ground)
+    about = _created(image, ground)
     if about is not None:
         return _result(path, Fit.unknown, f"apply creates {about}: push {image} after that"), None
     (reply,) = yield (Call("ecr", "DescribeImages", image.where),)
@@ -115,7 +115,7 @@ def _check_image(path: Path, uri: str, ground: Ground) -> Reads[tuple[Check, fro
     return _result(path, Fit.fits, f"{image} is there{of}"), architectures
 
 
-def _made_here(image: Image, ground: Ground) -> Address | None:
+def _created(image: Image, ground: Ground) -> Address | None:
     """The repository of the image, if apply creates it."""
     own = ground.scope.account == image.account
     for one in ground.declared.section(REPOSITORIES) if own else ():

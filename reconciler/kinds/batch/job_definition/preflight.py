@@ -50,7 +50,7 @@ class _Pair:
 
 
 def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
-    """What is known of its images, its roles, and each environment of each queue; then whether any can run it."""
+    """Checks of its images, its roles, and each environment of each queue; then whether any can run it."""
     around = [one.address for section in (QUEUES, ENVIRONMENTS) for one in ground.declared.section(section)]
     if not ground.concerns(definition.address, *around):
         return ()
@@ -81,15 +81,15 @@ def _around(needed: Needs, props: Json, ground: Ground) -> Reads[list[Ruling]]:
     """What is around a job that fits: its way out where it has a network interface of its own, and the quota."""
     found: list[Ruling] = []
     if needed.multinode or needed.platform == FARGATE:
-        who = egress.node() if needed.multinode else egress.task(public=needed.public_address)
-        found.append(_way_out(needed, who, props, (yield from networks.read(ground)), ground))
+        traveller = egress.node() if needed.multinode else egress.task(public=needed.public_address)
+        found.append(_way_out(needed, traveller, props, (yield from networks.read(ground)), ground))
     if needed.platform == EC2:
         found += yield from _within_quota(needed, props)
     return found
 
 
-def _way_out(needed: Needs, who: egress.Traveller, props: Json, known: Network, ground: Ground) -> Ruling:
-    answer = egress.find(props, who, known, ground)
+def _way_out(needed: Needs, traveller: egress.Traveller, props: Json, known: Network, ground: Ground) -> Ruling:
+    answer = egress.find(props, traveller, known, ground)
     path = needed.hosts[0].path if needed.hosts else ()
     return Ruling(
         check="egress",
@@ -117,7 +117,7 @@ def _within_quota(needed: Needs, props: Json) -> Reads[list[Ruling]]:
         return []  # the environment's own check says what is unknown
     path = needed.hosts[0].paths.get(needs.VCPU, ())
     message = f"{sum(amounts):f} vCPUs, and the account may run {max(known):g} ({', '.join(codes)})"
-    hint = "ask for a higher quota in Service Quotas"
+    hint = "request a higher quota in Service Quotas"
     return [Ruling(check="quota", verdict=Fit.cannot, message=message, path=path, hint=hint, final=False)]
 
 
@@ -134,7 +134,7 @@ def _check(pair: _Pair, ruling: Ruling) -> Check:
         verdict=ruling.verdict,
         message=ruling.message,
         certain=ruling.certain,
-        told=not ruling.decides,
+        reported=not ruling.decides,
         path=ruling.path,
         hint=ruling.hint,
         queue=pair.queue.address.name,
@@ -171,7 +171,7 @@ def _placement(judged: Sequence[tuple[_Pair, list[Ruling]]]) -> Check:
         verdict=Fit.cannot,
         message=f"no compute environment can run it: {shown}{f'; and {more} more' if more > 0 else ''}",
         certain=all(any(one.certain for one in refused) for _, refused in refusals),
-        told=True,
+        reported=True,
         final=all(any(one.certain and one.final for one in refused) for _, refused in same),
         path=first.path,
         hint=first.hint,
