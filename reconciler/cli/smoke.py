@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from reconciler.cli import job_options, jobs_parts
+from reconciler.cli import jobs_parts
 from reconciler.cli.terminal import Terminal, colour
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.jobs import Overrides
 from reconciler.operations.diagnosis import diagnose
 from reconciler.operations.jobs import submit
-from reconciler.operations.jobs.desk import Desk
+from reconciler.operations.jobs.desk import Desk, WallClock
 from reconciler.operations.jobs.submit import Submitted
 from reconciler.operations.session import Session
 from reconciler.render import diagnosis as shown
@@ -31,7 +31,7 @@ def run(terminal: Terminal, session: Session, address: str, queue: str | None, l
 
     The queue is ``queue``, or the only one that fits. Raises Problems.
     """
-    desk = Desk(session, job_options.WallClock())
+    desk = Desk(session, WallClock())
     wanted = submit.definition(desk, address)
     target = submit.queue(desk, wanted, queue)
     more = {"shareIdentifier": SHARE} if target[1] and target[1].shares else {}

@@ -17,7 +17,7 @@ def submitted(shell: Shell) -> int:
 def test_one_job_says_whether_the_estate_works(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.go(tmp_path)
     Path("environment.yaml").write_text((DATA / "jobs" / "lab.yaml").read_text("utf-8"), encoding="utf-8")
-    monkeypatch.setattr("reconciler.cli.job_options.WallClock", lambda: Ticking(shell.account))
+    monkeypatch.setattr("reconciler.cli.smoke.WallClock", lambda: Ticking(shell.account))
     shell.account.change(
         {"outcomes": {"render": [{"exitCode": 0, "lines": ["frame 1 done"]}], "web": [{"exitCode": 7}]}}
     )

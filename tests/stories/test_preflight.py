@@ -94,9 +94,9 @@ def test_the_life_of_an_estate(shell: Shell, tmp_path: Path) -> None:
     assert found.code == 1
     assert asked["ecr:DescribeImages"] == 2
     assert {asked[f"ec2:{name}"] for name in ("DescribeInstanceTypes", "DescribeRouteTables")} == {1}
-    assert {check: seen["ce", None, check] for check in ("zones", "network", "egress", "quota", "trust")} == {
+    assert {check: seen["ce", None, check] for check in ("zones", "network", "egress", "quota", "trust", "count")} == {
         **dict.fromkeys(("zones", "network", "quota", "trust"), "fits certain"),
-        "egress": "fits likely",
+        **dict.fromkeys(("egress", "count"), "fits likely"),
     }
     assert seen["good", "ce", "vcpu"] == seen["good", None, "placement"] == "fits likely"
     assert seen["good", None, "image"] == "fits certain"

@@ -142,7 +142,7 @@ def apply(
         lock=not no_lock,
         journal=journal,
         saved=saved,
-        preflight=preflight or Level.on,
+        preflight=preflight or (Level.off if saved else Level.on),
     )
     with interruptible() as stop:
         account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox, given=given)

@@ -56,6 +56,7 @@ class Group:
     id: str
     vpc: str
     out: tuple[Json, ...] | None
+    open_to_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +113,7 @@ def read(ground: Ground) -> Reads[Network]:
     return Network(
         subnets={str(one["SubnetId"]): _subnet(one, tables, endpoints) for one in items_of},
         groups={
-            str(one["GroupId"]): Group(
-                id=str(one["GroupId"]), vpc=str(one.get("VpcId") or ""), out=tuple(one.get("IpPermissionsEgress") or ())
-            )
+            str(one["GroupId"]): _group(one)
             for one in map(mapping, items(mapping(found.get("DescribeSecurityGroups")).get("SecurityGroups")))
         },
         refused=tuple(refused),
@@ -143,6 +142,14 @@ def _subnet(item: Json, tables: Sequence[Json], endpoints: Sequence[Json]) -> Su
         way=_way(table),
         endpoints=frozenset(_reached(vpc, str(table.get("RouteTableId")), endpoints)),
     )
+
+
+def _group(item: Json) -> Group:
+    name = str(item["GroupId"])
+    rules = [mapping(one) for one in items(item.get("IpPermissions")) if str(mapping(one).get("IpProtocol")) == "-1"]
+    pairs = [mapping(pair).get("GroupId") for rule in rules for pair in items(rule.get("UserIdGroupPairs"))]
+    out = tuple(item.get("IpPermissionsEgress") or ())
+    return Group(id=name, vpc=str(item.get("VpcId") or ""), out=out, open_to_itself=name in pairs)
 
 
 def _table_of(subnet: str, vpc: str, tables: Sequence[Json]) -> Json:

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 
 from reconciler.account import downloads
+from reconciler.kinds.batch import _count_quotas as counts
 from reconciler.kinds.batch import _instance_offers as instances
 from reconciler.kinds.batch._instance_offers import Offer
-from reconciler.kinds.batch.job_definition import fitting, image_preflight, needs
+from reconciler.kinds.batch._network import Network
+from reconciler.kinds.batch.job_definition import efa, fitting, image_preflight, needs
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
-from reconciler.model import Declared, Refused, Scope
+from reconciler.model import Address, Declared, Refused, Resource, ResourcePlan, Scope, Verb
 from reconciler.model.preflight import Fit, Ground
 from tests.support.tables import cases
 
+HERE = Scope("123456789012", "eu-west-1", "aws", "e")
 TABLE: Mapping[str, Any] = cases(Path(__file__).parents[2] / "data" / "preflight" / "pairs.yaml")
 
 
@@ -97,12 +100,40 @@ def test_pairs(job: Mapping[str, Any], environment: str, expected: str, check: s
     assert all(one.path for one in found if one.verdict is Fit.cannot)
 
 
+# --- EFA: what the launch template gives the hosts ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("template", "cards", "ingress", "expected"),
+    [
+        (None, [], [], "cannot True"),
+        ("strange", [], [], "unknown True"),
+        ("mpi", [{"groups": ["own"]}], [], "cannot True"),
+        ("mpi", [{"interfaceType": "efa", "groups": ["own"]}], [], "cannot False"),
+        ("mpi", [{"interfaceType": "efa", "groups": ["own"]}], [{"ipProtocol": "-1", "cidr": "10.0.0.0/8"}], "cannot False"),
+        ("mpi", [{"interfaceType": "efa", "groups": ["own"]}], [{"ipProtocol": "-1", "userIdGroupPairs": [{"groupId": "own"}]}], "fits True"),
+        ("mpi", [{"interfaceType": "efa-only", "groups": ["sg-1"]}], [], "unknown True"),
+    ],
+)  # fmt: skip
+def test_efa_needs_an_interface_in_a_group_open_to_itself(
+    template: str | None, cards: list[Any], ingress: list[Any], expected: str
+) -> None:
+    resources = {"launchTemplate": {"launchTemplateName": template}} if template else {}
+    made = [
+        Resource(address=Address("computeEnvironments", "ce"), props={"computeResources": resources}),
+        Resource(address=Address("launchTemplates", "mpi"), props={"launchTemplateData": {"networkInterfaces": cards}}),
+        Resource(address=Address("securityGroups", "own"), props={"ingress": ingress}),
+    ]
+    ground = Ground(scope=HERE, declared=Declared({one.address: one for one in made}))
+    (found,) = efa.check(made[0], ("nodeProperties",), Network(), ground)
+    assert f"{found.verdict} {found.certain}" == expected
+
+
 # --- images: replies in, checks out ----------------------------------------------------------------------------------
 
 LIST = "application/vnd.oci.image.index.v1+json"
 SINGLE = "application/vnd.oci.image.manifest.v1+json"
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/tools:1"
-HERE = Scope("123456789012", "eu-west-1", "aws", "e")
 
 
 def image(uri: str, replies: Mapping[str, Any], *, full: bool = False) -> tuple[str, frozenset[str] | None, list[str]]:
@@ -158,3 +189,23 @@ def test_images_and_their_architectures() -> None:
 def test_downloads_are_of_https_only() -> None:
     for url in ("http://example.com/x", "file:///etc/passwd", "ftp://example.com/x"):
         assert isinstance(downloads.download(url), Refused)
+
+
+def test_the_count_of_queues() -> None:
+    """The first queue that a plan creates says whether the account has room for all of them."""
+    made = [Resource(address=Address("jobQueues", name), props={}) for name in ("a", "b")]
+    plans = {
+        one.address: ResourcePlan(address=one.address, verb=Verb.CREATE, physical="", before=None, after=None)
+        for one in made
+    }
+    ground = Ground(scope=HERE, declared=Declared({one.address: one for one in made}), plans=plans)
+    for present, expected in ((48, "fits False"), (49, "cannot False")):
+        reads = counts.check(made[0], ground, "DescribeJobQueues", "jobQueues")
+        next(reads)
+        with pytest.raises(StopIteration) as end:
+            reads.send(({"jobQueues": [{"status": "VALID"}] * present},))
+        (check,) = end.value.value
+        assert f"{check.verdict} {check.certain}" == expected
+    with pytest.raises(StopIteration) as end:
+        next(counts.check(made[1], ground, "DescribeJobQueues", "jobQueues"))
+    assert end.value.value == []

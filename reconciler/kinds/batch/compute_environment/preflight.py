@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from reconciler.kinds.batch import _capacity_quotas as quotas
+from reconciler.kinds.batch import _count_quotas as counts
 from reconciler.kinds.batch import _egress as egress
 from reconciler.kinds.batch import _instance_offers as instances
 from reconciler.kinds.batch import _network as networks
@@ -40,6 +41,7 @@ def preflight(environment: Resource, ground: Ground) -> Reads[Sequence[Check]]:
         found += yield from _check_zones(props, known, ground)
         found.append(_check_way_out(environment, props, known, ground))
         found += yield from _check_quotas(environment, props, ground)
+    found += yield from counts.check(environment, ground, "DescribeComputeEnvironments", ENVIRONMENTS)
     found += yield from _check_roles(environment, props, ground, joins=on_hosts and not props.get("eksConfiguration"))
     return found
 
@@ -140,10 +142,9 @@ def _public(environment: Resource, props: Json, ground: Ground) -> bool | None:
     """Whether a launch template gives instances public addresses; None if that is not known."""
     if at(props, HERE, "launchTemplate") is None:
         return False
-    followed = list(launch_template.followed(environment.props, ground.declared))
-    if not followed:
+    data = launch_template.declared_data(at(environment.props, HERE, "launchTemplate"), ground.declared)
+    if data is None:
         return None
-    data = ground.props(followed[0][1]).get("launchTemplateData")
     return any(card.get("associatePublicIpAddress") is True for _, card in entries(at(data, "networkInterfaces")))
 
 

@@ -19,7 +19,7 @@ from reconciler.kinds.batch import _network as networks
 from reconciler.kinds.batch._instance_offers import Offer
 from reconciler.kinds.batch._network import Network
 from reconciler.kinds.batch.compute_environment import effects
-from reconciler.kinds.batch.job_definition import fitting, image_preflight, needs, role_preflight
+from reconciler.kinds.batch.job_definition import efa, fitting, image_preflight, needs, role_preflight
 from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
 from reconciler.kinds.batch.job_definition.needs import Needs
@@ -41,12 +41,12 @@ class _Pair:
     queue: Resource
     name: str
     props: Json | None
-    address: Address | None = None
+    own: Resource | None = None
     cluster: str = ""
 
     @property
     def about(self) -> tuple[Address, ...]:
-        return (self.queue.address, *((self.address,) if self.address else ()))
+        return (self.queue.address, *((self.own.address,) if self.own else ()))
 
 
 def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
@@ -71,18 +71,21 @@ def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
             seen = [replace(one, registered=known.get(one.type)) for one in place.offers]
             rulings = fitting.rulings(needed, replace(place, offers=seen), architectures) if known else rulings
         if pair.props is not None and all(one.verdict is not Fit.cannot for one in rulings):
-            rulings = [*rulings, *(yield from _around(needed, pair.props, ground))]
+            rulings = [*rulings, *(yield from _around(needed, pair, pair.props, ground))]
         judged.append((pair, rulings))
     found += [_check(pair, ruling) for pair, rulings in judged for ruling in rulings]
     return [*found, _placement(judged)]
 
 
-def _around(needed: Needs, props: Json, ground: Ground) -> Reads[list[Ruling]]:
+def _around(needed: Needs, pair: _Pair, props: Json, ground: Ground) -> Reads[list[Ruling]]:
     """What is around a job that fits: its way out where it has a network interface of its own, and the quota."""
     found: list[Ruling] = []
     if needed.multinode or needed.platform == FARGATE:
         traveller = egress.node() if needed.multinode else egress.task(public=needed.public_address)
         found.append(_way_out(needed, traveller, props, (yield from networks.read(ground)), ground))
+    if pair.own is not None and any(one.efa for one in needed.hosts):
+        known = yield from networks.read(ground)
+        found += efa.check(pair.own, next(one.path for one in needed.hosts if one.efa), known, ground)
     if needed.platform == EC2:
         found += yield from _within_quota(needed, props)
     return found
@@ -215,7 +218,7 @@ def _pair(queue: Resource, own: Resource | None, name: str, known: Mapping[str, 
         return _Pair(queue=queue, name=shown, props=item, cluster=cluster)
     live = ground.live(own)
     cluster = str(live.extra.get("ecsClusterArn") or "") if live else ""
-    return _Pair(queue=queue, name=own.address.name, props=ground.props(own), address=own.address, cluster=cluster)
+    return _Pair(queue=queue, name=own.address.name, props=ground.props(own), own=own, cluster=cluster)
 
 
 def _types(props: Json | None) -> list[str]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch._diagnosis import access, queues
-from reconciler.kinds.batch.job_queue import audit, jobs, relations
+from reconciler.kinds.batch.job_queue import audit, jobs, preflight, relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
@@ -373,6 +373,7 @@ KIND = Kind(
     audit=audit.AUDIT,
     file="batch",
     other_tools=OTHER_TOOLS,
+    preflight=preflight.preflight,
     access=ACCESS,
     complete_lists=(
         CompleteList(
