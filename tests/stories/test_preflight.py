@@ -142,7 +142,7 @@ def test_what_is_around_the_environments(shell: Shell, tmp_path: Path) -> None:
     strange = ec2.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["default"]}])["SecurityGroups"]
     other = next(one["GroupId"] for one in strange if one["VpcId"] != vpc)
     tasks = {**job("alpine", memory=2048, executionRoleArn="hosts"), "platformCapabilities": ["FARGATE"]}
-    declared = estate([subnet], group, tasks=tasks, job=job("alpine"))
+    declared = estate([subnet], group, tasks=tasks, job=job("alpine"), large=job("alpine", vcpu=8))
     resources = {"type": "FARGATE", "maxvCpus": 16, "subnets": [subnet], "securityGroupIds": [group]}
     declared["computeEnvironments"]["fargate"] = {"type": "MANAGED", "computeResources": resources}
     order = [{"order": 1, "computeEnvironment": "fargate"}]
@@ -160,6 +160,10 @@ def test_what_is_around_the_environments(shell: Shell, tmp_path: Path) -> None:
         ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=name, VpcEndpointType="Interface", PrivateDnsEnabled=True)
     seen = plan()
     assert (seen["ce", None, "egress"], seen["tasks", "fargate", "egress"]) == ("fits likely", "cannot likely")
+    seen = plan(instanceTypes=["p4d.24xlarge"])  # in eu-west-1b and c only
+    assert (seen["ce", None, "zones"], seen["job", "ce", "types"]) == ("cannot certain", "cannot certain")
+    seen = plan(instanceTypes=["p4d.24xlarge", "m5.xlarge"])
+    assert (seen["ce", None, "zones"], seen["large", "ce", "vcpu"]) == ("fits certain", "cannot certain")
     shell.account.batch_settings.vcpu_quotas = {"m*": 8}
     seen = plan(securityGroupIds=[other])
     assert (seen["ce", None, "network"], seen["ce", None, "quota"]) == ("cannot certain", "cannot likely")

@@ -11,7 +11,7 @@ from reconciler.model import Reads, Resource, Unreadable, Verb
 from reconciler.model.preflight import Check, Fit, Ground
 
 
-def check(resource: Resource, ground: Ground, operation: str, member: str) -> Reads[list[Check]]:
+def check(resource: Resource, ground: Ground, operation: str, member: str, noun: str) -> Reads[list[Check]]:
     """A check at the first of them that the plan creates; the plan has read most of the list already."""
     section = resource.address.section
     new = [one for one in ground.declared.section(section) if ground.is_new(one)]
@@ -25,7 +25,7 @@ def check(resource: Resource, ground: Ground, operation: str, member: str) -> Re
     gone = sum(plan.verb is Verb.DELETE for plan in ground.plans.values() if plan.address.section == section)
     present = sum(one.get("status") != "DELETED" for one in listed)
     total = present - gone + len(new)
-    message = f"{present} {section} are in the Region, and with this plan {total}; AWS Batch allows {MOST}"
+    message = f"the Region has {present} {noun}, with this plan {total}; AWS Batch allows {MOST}"
     verdict = Fit.fits if total <= MOST else Fit.cannot
     hint = "" if verdict is Fit.fits else "delete some first, or declare fewer"
     return [Check(check="count", verdict=verdict, message=message, certain=False, reported=True, hint=hint)]

@@ -200,12 +200,12 @@ def test_the_count_of_queues() -> None:
     }
     ground = Ground(scope=HERE, declared=Declared({one.address: one for one in made}), plans=plans)
     for present, expected in ((48, "fits False"), (49, "cannot False")):
-        reads = counts.check(made[0], ground, "DescribeJobQueues", "jobQueues")
+        reads = counts.check(made[0], ground, "DescribeJobQueues", "jobQueues", "job queues")
         next(reads)
         with pytest.raises(StopIteration) as end:
             reads.send(({"jobQueues": [{"status": "VALID"}] * present},))
         (check,) = end.value.value
         assert f"{check.verdict} {check.certain}" == expected
     with pytest.raises(StopIteration) as end:
-        next(counts.check(made[1], ground, "DescribeJobQueues", "jobQueues"))
+        next(counts.check(made[1], ground, "DescribeJobQueues", "jobQueues", "job queues"))
     assert end.value.value == []

@@ -41,7 +41,9 @@ def preflight(environment: Resource, ground: Ground) -> Reads[Sequence[Check]]:
         found += yield from _check_zones(props, known, ground)
         found.append(_check_way_out(environment, props, known, ground))
         found += yield from _check_quotas(environment, props, ground)
-    found += yield from counts.check(environment, ground, "DescribeComputeEnvironments", ENVIRONMENTS)
+    found += yield from counts.check(
+        environment, ground, "DescribeComputeEnvironments", ENVIRONMENTS, "compute environments"
+    )
     found += yield from _check_roles(environment, props, ground, joins=on_hosts and not props.get("eksConfiguration"))
     return found
 
@@ -76,11 +78,13 @@ def _check_zones(props: Json, known: Network, ground: Ground) -> Reads[list[Chec
     where = ", ".join(zones)
     if not missing:
         return [_result("zones", Fit.fits, f"its instance types are offered in {where}", "instanceTypes")]
-    some = len(missing) < len(names)
+    present = [name for name in names if name not in missing]
+    if present:
+        message = f"{where} has {', '.join(present)}, but not {', '.join(missing)}"
+        return [_result("zones", Fit.fits, message, "instanceTypes")]
     message = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not offered in {where}"
     hint = "use subnets in other zones, or other types"
-    verdict = Fit.fits if some else Fit.cannot
-    return [_result("zones", verdict, message, "instanceTypes", hint=hint, final=True)]
+    return [_result("zones", Fit.cannot, message, "instanceTypes", hint=hint, final=True)]
 
 
 def _offered(name: str, zones: Sequence[str], offered: Any) -> bool:

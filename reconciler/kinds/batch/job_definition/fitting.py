@@ -54,6 +54,7 @@ class Place:
     """A compute environment: its name and properties, and the instance types that it may start.
 
     ``offers`` is None where they could not be read, as ``unread`` says, with the action where it was not permitted.
+    ``where`` are the zones that have them.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Place:
     offers: Sequence[Offer] | None = None
     unread: str = ""
     denied: str = ""
+    where: str = "the Region"
 
 
 def rulings(needs: Needs, place: Place, images: frozenset[str] | None = None) -> list[Ruling]:
@@ -118,7 +120,7 @@ def _check_most(needs: Needs, place: Place) -> Iterator[Ruling]:
     total = sum((one for one in amounts if one is not None), Decimal(0))
     verdict = Fit.fits if total <= most else Fit.cannot
     of_nodes = " in all" if needs.multinode else ""
-    message = f"{_number(total)} vCPUs{of_nodes}, and maxvCpus is {most}"
+    message = f"{_number(total)} vCPU{'s' * (total != 1)}{of_nodes}, and maxvCpus is {most}"
     hint = "" if verdict is Fit.fits else f"raise maxvCpus to {_number(total)} or more, or request less"
     yield Ruling(check="maxvCpus", verdict=verdict, message=message, path=path, hint=hint)
 
@@ -200,7 +202,7 @@ def _check_host(needs: Needs, need: Need, place: Place, images: frozenset[str] |
             yield Ruling(check="instanceType", verdict=Fit.cannot, message=message, path=need.path)
             return
     if not listed:
-        message = f"the Region has none of {', '.join(names) or 'its instance types'}"
+        message = f"{place.where} has none of {', '.join(names) or 'its instance types'}"
         yield Ruling(check="types", verdict=Fit.cannot, message=message, path=need.path)
         return
     yield from _judge(list(_rules(needs, need, images)), listed, bundle)
@@ -261,7 +263,7 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
     yield _Rule(
         check="vcpu",
         holds=lambda one: _vcpus_fit(vcpus, one, eks=eks),
-        wanted=f"{_number(vcpus)} vCPUs",
+        wanted=f"{_number(vcpus)} vCPU{'s' * (vcpus != 1)}",
         best=lambda listed: _most(listed, lambda one: one.vcpus, "vCPUs"),
         path=need.paths.get(VCPU, need.path),
         hint=lambda listed: f"request at most {max(one.vcpus for one in listed)}, or add a larger type",

@@ -137,8 +137,9 @@ def _refused(path: Path, image: Image, reply: Refused, ground: Ground) -> Reads[
             return _result(path, Fit.unknown, f"{image} is pulled through a cache, which has not got it yet")
         certain = cached is False
     missing = "repository" if reply.code.startswith("Repository") else "image"
+    hint = "create it, and push the image" if missing == "repository" else "push it"
     what = f"there is no repository {image.repository}" if missing == "repository" else f"there is no image {image}"
-    return _result(path, Fit.cannot, f"{what} in the registry {image.account}", hint="push it", certain=certain)
+    return _result(path, Fit.cannot, f"{what} in the registry {image.account}", hint=hint, certain=certain)
 
 
 def _is_cached(image: Image, ground: Ground) -> Reads[bool | None]:

@@ -62,9 +62,10 @@ def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
         found += yield from role_preflight.check(definition, needed, ground)
     pairs = yield from _pairs(ground)
     offered = yield from _offers_of(pairs)
+    zones = yield from _zones_of(pairs, ground)
     judged: list[tuple[_Pair, list[Ruling]]] = []
     for pair in pairs:
-        place = _place(pair, offered)
+        place = _place(pair, offered, zones)
         rulings = fitting.rulings(needed, place, architectures) if pair.props is not None else [_NOT_KNOWN]
         if place.offers and pair.cluster and any(_open(one) for one in rulings):
             known = yield from _registered(pair.cluster)
@@ -234,7 +235,34 @@ def _offers_of(pairs: Sequence[_Pair]) -> Reads[list[Offer] | Refused]:
     return (yield from instances.read(sorted(names))) if names else []
 
 
-def _place(pair: _Pair, offered: list[Offer] | Refused) -> Place:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Zones:
+    """The zones that offer each type, and the zone of each subnet; empty where that is not known."""
+
+    of_types: Mapping[str, frozenset[str]]
+    of_subnets: Mapping[str, str]
+
+    def of(self, props: Json) -> list[str]:
+        """The zones of an environment; empty if one of them is not known."""
+        named = networks.subnets_of(props)
+        if not self.of_types or len(named) < len(items(at(props, "computeResources", "subnets"))):
+            return []
+        found = [self.of_subnets.get(one) for one in named]
+        return sorted({one for one in found if one}) if all(found) else []
+
+
+def _zones_of(pairs: Sequence[_Pair], ground: Ground) -> Reads[_Zones]:
+    """As the environments themselves ask: so that it is asked once."""
+    if not any(_types(pair.props) for pair in pairs):
+        return _Zones(of_types={}, of_subnets={})
+    known = yield from networks.read(ground)
+    declared = ground.declared.section(ENVIRONMENTS)
+    offered = yield from instances.read_zones(sorted({name for one in declared for name in _types(ground.props(one))}))
+    of_types = {} if isinstance(offered, Refused) else offered
+    return _Zones(of_types=of_types, of_subnets={name: subnet.zone for name, subnet in known.subnets.items()})
+
+
+def _place(pair: _Pair, offered: list[Offer] | Refused, zones: _Zones) -> Place:
     names, props = _types(pair.props), pair.props or {}
     if isinstance(offered, Refused):
         denied = "ec2:DescribeInstanceTypes" if offered.denied else ""
@@ -242,7 +270,11 @@ def _place(pair: _Pair, offered: list[Offer] | Refused) -> Place:
     if not names:
         return Place(name=pair.name, props=props)
     mine = [one for one in offered if any(instances.belongs(one.type, name) for name in names)]
-    return Place(name=pair.name, props=props, offers=mine)
+    here = zones.of(props) if pair.own is not None else []
+    if not here:
+        return Place(name=pair.name, props=props, offers=mine)
+    mine = [one for one in mine if not zones.of_types.get(one.type, frozenset()).isdisjoint(here)]
+    return Place(name=pair.name, props=props, offers=mine, where=", ".join(here))
 
 
 def _registered(cluster: str) -> Reads[Mapping[str, int]]:

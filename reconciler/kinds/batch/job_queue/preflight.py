@@ -11,4 +11,4 @@ from reconciler.model.preflight import Check, Ground
 
 def preflight(queue: Resource, ground: Ground) -> Reads[Sequence[Check]]:
     """Whether the account has room for one more, where the plan creates some."""
-    return (yield from counts.check(queue, ground, "DescribeJobQueues", "jobQueues"))
+    return (yield from counts.check(queue, ground, "DescribeJobQueues", "jobQueues", "job queues"))
