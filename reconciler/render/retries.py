@@ -234,8 +234,10 @@ def table_text(table: Table) -> str:
     lines = [_head(table.address, table.retries), "", *_columns(rows), *notes.lines(), ""]
     lines += [f"note: {note}" for note in table.retries.notes]
     if table.idle:
-        entries = "entry" if len(table.idle) == 1 else "entries"
-        lines.append(f"note: {entries} {', '.join(map(str, table.idle))} of evaluateOnExit decide none of these ends")
+        entries = ("entry", "decides") if len(table.idle) == 1 else ("entries", "decide")
+        lines.append(
+            f"note: {entries[0]} {', '.join(map(str, table.idle))} of evaluateOnExit {entries[1]} none of these ends"
+        )
     return "\n".join(lines).rstrip()
 
 
