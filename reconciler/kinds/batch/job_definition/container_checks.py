@@ -19,7 +19,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import private_name, without_tokens
-from reconciler.model.secrets_in_text import is_itself_a_secret, secrets_in
+from reconciler.model.secrets_in_text import is_itself_a_secret, is_number_or_path, secrets_in
 from reconciler.model.units import amount_in
 
 EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
@@ -204,6 +204,8 @@ def looks_secret(name: str, value: str) -> bool:
     if (value.isdecimal() and "token" in name.lower()) or "tokeniz" in name.lower():
         return False  # MAX_TOKENS counts those of a language model, which TOKENIZERS_PARALLELISM is about too
     plain = value and not value.startswith(("arn:", "/", "Ref::")) and value.lower() not in ("true", "false")
+    if is_number_or_path(value):
+        return False
     named = _SECRET_NAME.search(name) or private_name(name)
     return bool(plain and named and not _NOT_SECRET_NAME.search(name))
 
