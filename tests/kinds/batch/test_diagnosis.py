@@ -7,6 +7,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler.kinds import discover
 from reconciler.model import Refused, Scope
@@ -240,6 +242,7 @@ WAITING = {
     "size without a word": (described(job(container=wants(1, 9000))), ["nothing-fits"], "autoscaling"),
     "whole advertised memory": (described(job(container=wants(1, 8192))), ["nothing-fits"], "autoscaling"),
     "no GPU": (described(job(container=wants(1, 512, 1))), ["nothing-fits"], "autoscaling"),
+    "below 95 %": (described(job(container=wants(1, 7700))), ["unknown"], ""),
     "between 95 % and all": (described(job(container=wants(1, 7900))), ["memory-edge"], ""),
     "more than registered": (
         {**described(job(container=wants(1, 7900))), **JOINED, "ecs:DescribeContainerInstances": hosts(7800)},
@@ -732,6 +735,36 @@ def test_the_newest_job_of_a_definition():
     assert (found.id, [one.id for one in found.causes]) == (ID, ["app-exit"])
     assert made == ["batch:DescribeJobQueues", "batch:ListJobs", "batch:DescribeJobs"]
     assert [one.id for one in ask("jobDefinitions", "d", {}, by_id=False)[0].causes] == ["none"]
+
+
+def without(value, draw):
+    """``value`` without some of its members, at any depth."""
+    if isinstance(value, dict):
+        return {key: without(item, draw) for key, item in value.items() if draw(st.integers(0, 9)) or key in KEPT}
+    if isinstance(value, list):
+        return [without(item, draw) for item in value]
+    return value
+
+
+KEPT = {"jobs", "jobId", "status"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_members_may_be_missing(data):
+    """AWS leaves out members that have no value: whatever is missing, there is an answer."""
+    name = data.draw(st.sampled_from([*WAITING, *FAILED]))
+    replies = {**HEALTHY, **(WAITING.get(name) or FAILED[name])[0]}
+
+    def less(reply):
+        if isinstance(reply, Refused):
+            return reply
+        return (lambda params: without(reply(params), data.draw)) if callable(reply) else without(reply, data.draw)
+
+    fewer = {call: less(reply) for call, reply in replies.items()}
+    found, _ = of_job(fewer)
+
+    assert found is None or found.causes
 
 
 def test_every_call_is_in_the_policy():
