@@ -281,7 +281,7 @@ WAITING = {
             **described(job(statusReason="UNDETERMINED - Batch job is blocked, root cause is undetermined.")),
             "autoscaling:DescribeScalingActivities": {"Activities": [launch("Failed", 3, QUOTA)]},
         },
-        ["vcpu-quota", "undetermined"],
+        ["vcpu-quota"],
         "",
     ),
     "undetermined": (
@@ -635,6 +635,8 @@ def test_other_states_of_jobs():
 
     waits = described(job("PENDING", dependsOn=[{"jobId": HEAD}]), {**job("RUNNABLE"), "jobId": HEAD})
     assert [one.id for one in of_job(waits)[0].causes] == ["dependency"]
+    after = described(job("PENDING", dependsOn=[{"type": "SEQUENTIAL"}]))
+    assert [one.id for one in of_job(after)[0].causes] == ["dependency"]
     parent = described(job("PENDING", arrayProperties=children(RUNNING=2, RUNNABLE=8)))
     assert [one.id for one in of_job(parent)[0].causes] == ["array-parent"]
     stuck = described(

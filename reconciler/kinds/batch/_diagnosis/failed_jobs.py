@@ -191,6 +191,9 @@ def _main_node(desk: Desk, job: Json, main: int, names: dict[str, str]) -> Reads
 def upstream(desk: Desk, job: Json, status: str) -> Reads[list[Suspect]]:
     """The jobs that this one depends on and that have not succeeded; with ``status`` only those, with their causes."""
     ids = [str(one["jobId"]) for _, one in entries(job.get("dependsOn")) if one.get("jobId")]
+    if not ids and job.get("dependsOn") and not status:
+        seen = [evidence(JOBS, "dependsOn", job["dependsOn"])]
+        return [suspect(causes.row("dependency"), seen, message="The job waits for the child of its array before it.")]
     if not ids:
         return []
     reply = yield from desk.one(Call("batch", "DescribeJobs", {"jobs": ids}))
