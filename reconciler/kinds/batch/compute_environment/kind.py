@@ -31,6 +31,7 @@ from reconciler.kinds.batch.compute_environment import (
     effects,
     images,
     side_effects,
+    status,
     template_names,
     waits,
 )
@@ -421,6 +422,7 @@ KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
     audit=audit.AUDIT,
+    status=status.READER,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

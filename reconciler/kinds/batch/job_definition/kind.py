@@ -30,6 +30,7 @@ from reconciler.kinds.batch.job_definition import (
     retries,
     retry_strategy,
     rule_sets,
+    submission,
 )
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
@@ -377,6 +378,7 @@ KIND = Kind(
     disruption=disruption,
     retries=retries.retries,
     diagnosis=diagnosis.DIAGNOSIS,
+    submits=submission.submission,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,
