@@ -620,6 +620,14 @@ def test_the_environment_in_which_a_job_ran():
     assert made.count("batch:DescribeComputeEnvironments") == 1
 
 
+def test_the_role_that_aws_names():
+    role = "arn:aws:iam::123456789012:role/x"
+    ended = attempt(f"ECS was unable to assume the role '{role}' that was provided for this task.")
+    for member in ("executionRoleArn", "jobRoleArn"):
+        found, _ = of_job(described(failed(ended, container=wants(**{member: role}))))
+        assert setting(found)[2] == f"containerProperties.{member}"
+
+
 def test_secrets_of_a_log_are_not_shown():
     log = {"events": [{"message": "connecting with DB_PASSWORD=hunter2hunter2"}, {"message": "gone"}]}
     found, _ = of_job(described(failed(attempt(exitCode=1, logStreamName="s"))) | {"logs:GetLogEvents": log})
