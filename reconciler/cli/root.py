@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "drift": "Report where accounts differ from the YAML, of many environments at once; reads only.",
     "test": "Check your own expectations about an environment, without AWS.",
     "audit": "Report what in the account's AWS Batch is broken, unowned or risky; needs no YAML, reads only.",
+    "status": "Show how an environment is right now: what runs, what waits, what failed lately.",
     "unlock": "Break a lock that was left behind, after approval.",
     "import": "Write YAML for what exists in an account, so that planning it changes nothing.",
     "graph": "Show what depends on what, without AWS, and what a saved plan changes in it.",

@@ -91,6 +91,7 @@ from .resources import (
     Resource,
     Want,
 )
+from .status import StatusReader
 from .steps import Action, Call, CompleteList, Reads
 from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Path, Scope
 
@@ -191,6 +192,8 @@ class Kind:
     api: Api | None = None
     #: What `audit` looks for; without it, objects of this kind are not audited.
     audit: Audit | None = None
+    #: How its objects are right now: for `reconcile status`.
+    status: StatusReader | None = None
     #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
     file: str = ""
     #: What other tools call one, for `import`.
@@ -282,12 +285,12 @@ class Kind:
     preflight: Callable[[Resource, Ground], Reads[Sequence[Check]]] | None = None
     #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
     retries: Callable[[Json], Retries] | None = None
+    #: How what is wrong with one, or with what it runs, is found out: for `reconcile why`.
+    diagnosis: Diagnoser | None = None
     #: How jobs of one are submitted, by its declared properties: for `reconcile jobs`.
     submits: Callable[[Json], Submission] | None = None
     #: Which jobs one takes, by what is declared: for `reconcile jobs`.
     takes_jobs: Callable[[Resource, Declared], Takes] | None = None
-    #: How what is wrong with one, or with what it runs, is found out: for `reconcile why`.
-    diagnosis: Diagnoser | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

@@ -101,7 +101,7 @@ def test_a_preflight_is_permitted_where_it_is_wanted(run: Run, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["prod.yaml", "--for", "lunch"], "'lunch' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
+        (["prod.yaml", "--for", "nothing"], "'nothing' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
         (["prod.yaml", "--also", "topic"], "there is no section topic"),
         (["prod.yaml", "--out-dir", "prod.yaml"], "prod.yaml cannot be written"),
         (["nowhere"], "nowhere"),

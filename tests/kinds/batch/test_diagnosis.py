@@ -7,6 +7,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler.kinds import discover
 from reconciler.model import Refused, Scope
@@ -240,6 +242,7 @@ WAITING = {
     "size without a word": (described(job(container=wants(1, 9000))), ["nothing-fits"], "autoscaling"),
     "whole advertised memory": (described(job(container=wants(1, 8192))), ["nothing-fits"], "autoscaling"),
     "no GPU": (described(job(container=wants(1, 512, 1))), ["nothing-fits"], "autoscaling"),
+    "below 95 %": (described(job(container=wants(1, 7700))), ["unknown"], ""),
     "between 95 % and all": (described(job(container=wants(1, 7900))), ["memory-edge"], ""),
     "more than registered": (
         {**described(job(container=wants(1, 7900))), **JOINED, "ecs:DescribeContainerInstances": hosts(7800)},
@@ -278,7 +281,7 @@ WAITING = {
             **described(job(statusReason="UNDETERMINED - Batch job is blocked, root cause is undetermined.")),
             "autoscaling:DescribeScalingActivities": {"Activities": [launch("Failed", 3, QUOTA)]},
         },
-        ["vcpu-quota", "undetermined"],
+        ["vcpu-quota"],
         "",
     ),
     "undetermined": (
@@ -617,6 +620,14 @@ def test_the_environment_in_which_a_job_ran():
     assert made.count("batch:DescribeComputeEnvironments") == 1
 
 
+def test_the_role_that_aws_names():
+    role = "arn:aws:iam::123456789012:role/x"
+    ended = attempt(f"ECS was unable to assume the role '{role}' that was provided for this task.")
+    for member in ("executionRoleArn", "jobRoleArn"):
+        found, _ = of_job(described(failed(ended, container=wants(**{member: role}))))
+        assert setting(found)[2] == f"containerProperties.{member}"
+
+
 def test_secrets_of_a_log_are_not_shown():
     log = {"events": [{"message": "connecting with DB_PASSWORD=hunter2hunter2"}, {"message": "gone"}]}
     found, _ = of_job(described(failed(attempt(exitCode=1, logStreamName="s"))) | {"logs:GetLogEvents": log})
@@ -632,6 +643,8 @@ def test_other_states_of_jobs():
 
     waits = described(job("PENDING", dependsOn=[{"jobId": HEAD}]), {**job("RUNNABLE"), "jobId": HEAD})
     assert [one.id for one in of_job(waits)[0].causes] == ["dependency"]
+    after = described(job("PENDING", dependsOn=[{"type": "SEQUENTIAL"}]))
+    assert [one.id for one in of_job(after)[0].causes] == ["dependency"]
     parent = described(job("PENDING", arrayProperties=children(RUNNING=2, RUNNABLE=8)))
     assert [one.id for one in of_job(parent)[0].causes] == ["array-parent"]
     stuck = described(
@@ -732,6 +745,36 @@ def test_the_newest_job_of_a_definition():
     assert (found.id, [one.id for one in found.causes]) == (ID, ["app-exit"])
     assert made == ["batch:DescribeJobQueues", "batch:ListJobs", "batch:DescribeJobs"]
     assert [one.id for one in ask("jobDefinitions", "d", {}, by_id=False)[0].causes] == ["none"]
+
+
+def without(value, draw):
+    """``value`` without some of its members, at any depth."""
+    if isinstance(value, dict):
+        return {key: without(item, draw) for key, item in value.items() if draw(st.integers(0, 9)) or key in KEPT}
+    if isinstance(value, list):
+        return [without(item, draw) for item in value]
+    return value
+
+
+KEPT = {"jobs", "jobId", "status"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_members_may_be_missing(data):
+    """AWS leaves out members that have no value: whatever is missing, there is an answer."""
+    name = data.draw(st.sampled_from([*WAITING, *FAILED]))
+    replies = {**HEALTHY, **(WAITING.get(name) or FAILED[name])[0]}
+
+    def less(reply):
+        if isinstance(reply, Refused):
+            return reply
+        return (lambda params: without(reply(params), data.draw)) if callable(reply) else without(reply, data.draw)
+
+    fewer = {call: less(reply) for call, reply in replies.items()}
+    found, _ = of_job(fewer)
+
+    assert found is None or found.causes
 
 
 def test_every_call_is_in_the_policy():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from typing import Final
 
 from reconciler.kinds.batch._diagnosis import around as surroundings
@@ -133,7 +134,8 @@ def _suspect(found: Found, names: dict[str, str], job: Json, about: str = "") ->
     if found.row is not None:
         memory = facts.needs(job).memory
         says = f"{found.says.removesuffix('.')}: {memory} MiB." if found.id == "oom" and memory else found.says
-        return suspect(found.row, found.evidence, names, job, message=says, about=about)
+        one = suspect(found.row, found.evidence, names, job, message=says, about=about)
+        return _of_the_role(one, job) if found.id == "job-role" else one
     return Suspect(
         id=causes.UNKNOWN,
         certainty=Certainty.hint,
@@ -142,6 +144,14 @@ def _suspect(found: Found, names: dict[str, str], job: Json, about: str = "") ->
         advice="see the log of the job, and within an hour its task in Amazon ECS",
         about=about,
     )
+
+
+def _of_the_role(one: Suspect, job: Json) -> Suspect:
+    """The suspect with the property first that has the role which AWS names."""
+    role = facts.execution_role(job)
+    if not role or not any(role in str(piece.value) for piece in one.evidence):
+        return one
+    return replace(one, settings=tuple(sorted(one.settings, key=lambda each: "executionRole" not in each.path)))
 
 
 # --- arrays, nodes and dependencies ----------------------------------------------------------------------------------
@@ -191,6 +201,9 @@ def _main_node(desk: Desk, job: Json, main: int, names: dict[str, str]) -> Reads
 def upstream(desk: Desk, job: Json, status: str) -> Reads[list[Suspect]]:
     """The jobs that this one depends on and that have not succeeded; with ``status`` only those, with their causes."""
     ids = [str(one["jobId"]) for _, one in entries(job.get("dependsOn")) if one.get("jobId")]
+    if not ids and job.get("dependsOn") and not status:
+        seen = [evidence(JOBS, "dependsOn", job["dependsOn"])]
+        return [suspect(causes.row("dependency"), seen, message="The job waits for the child of its array before it.")]
     if not ids:
         return []
     reply = yield from desk.one(Call("batch", "DescribeJobs", {"jobs": ids}))

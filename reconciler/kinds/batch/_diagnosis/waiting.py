@@ -58,7 +58,7 @@ def why_waiting(desk: Desk, job: Json, around: Around) -> Reads[list[Suspect]]:
         found += yield from placements.refused(desk, job, around, names)
     if not sure(found):
         found += yield from _turn(desk, job, around, states, names)
-    return [*found, *([blocked] if blocked is not None else [])]
+    return found if blocked is None or sure(found) else [*found, blocked]
 
 
 def _of_hosts(desk: Desk, states: Sequence[State]) -> Reads[list[Suspect]]:

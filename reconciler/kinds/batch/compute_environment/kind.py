@@ -32,6 +32,7 @@ from reconciler.kinds.batch.compute_environment import (
     images,
     preflight,
     side_effects,
+    status,
     template_names,
     waits,
 )
@@ -428,6 +429,7 @@ KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
     audit=audit.AUDIT,
+    status=status.READER,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,
