@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from reconciler.kinds.batch._instance_offers import BUNDLES
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Call, Json, Reads, Refused
 
@@ -28,12 +29,11 @@ _CLASSES: Final = {
     "vt": GRAPHICS,
     "p": ACCELERATED,
 }
-_BUNDLES: Final = ("optimal", "default_x86_64", "default_arm64")
 
 
 def class_of(name: str) -> str:
     """The class of an instance type, a family or a group of them; empty for others, which have quotas of their own."""
-    if name in _BUNDLES:
+    if name in BUNDLES:
         return STANDARD
     found = _LETTERS.match(name)
     return _CLASSES.get(found[0], _CLASSES.get("i", "") if found[0] in ("im", "is") else "") if found else ""

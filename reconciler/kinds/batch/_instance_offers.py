@@ -16,11 +16,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from reconciler.kinds.batch._offers import RESERVED
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Call, Json, Reads, Refused
 
+RESERVED: Final = 32  # MiB of every instance that the agent of Batch's images keeps for itself
 SURE, USUAL, ON_EKS = (
     0.95,
     0.96,

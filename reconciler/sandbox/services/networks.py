@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
+from reconciler.sandbox import machines
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json
 
@@ -35,27 +36,16 @@ def the_default_vpc_has_an_internet_gateway(call: ServiceCall) -> None:
 @RULES.before("DescribeInstanceTypeOfferings")
 def offerings_take_wildcards(call: ServiceCall) -> Json | None:
     """A filter by instance type may have wildcards, as filters of EC2 may."""
-    from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS  # noqa: PLC0415  (slow to load)
-
     filters = {one["Name"]: one["Values"] for one in call.params.get("Filters") or []}
-    if not filters.keys() <= {"instance-type", "location"}:
-        return None
     where = call.params.get("LocationType", "region")
-    listed = INSTANCE_TYPE_OFFERINGS[where].get(call.region) or _everywhere(call, where)
-    return {
-        "InstanceTypeOfferings": [
-            {"InstanceType": one["InstanceType"], "LocationType": where, "Location": one["Location"]}
-            for one in listed
-            if any(fnmatchcase(one["InstanceType"], value) for value in filters.get("instance-type", ("*",)))
-            and ("location" not in filters or one["Location"] in filters["location"])
-        ]
-    }
-
-
-def _everywhere(call: ServiceCall, where: str) -> list[Json]:
-    """Moto knows the offerings of the standard partition only: in other Regions every zone has every type."""
-    from moto.ec2.models.instance_types import INSTANCE_TYPES  # noqa: PLC0415  (slow to load)
-
+    if where not in ("region", "availability-zone") or not filters.keys() <= {"instance-type", "location"}:
+        return None
     zones = [one.name for one in call.backend.describe_availability_zones()]
-    places = {"region": [call.region], "availability-zone": zones}.get(where, [])
-    return [{"InstanceType": name, "Location": place} for name in INSTANCE_TYPES for place in places]
+    listed = [
+        {"InstanceType": name, "LocationType": where, "Location": place}
+        for name, offered in machines.offered(call.region, zones).items()
+        if any(fnmatchcase(name, value) for value in filters.get("instance-type", ("*",)))
+        for place in (sorted(offered) if where == "availability-zone" else [call.region])
+        if place in filters.get("location", (place,))
+    ]
+    return {"InstanceTypeOfferings": listed}

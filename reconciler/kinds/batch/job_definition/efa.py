@@ -20,7 +20,7 @@ _EFA: Final = ("efa", "efa-only")
 
 
 def check(environment: Resource, path: Path, known: Network, ground: Ground) -> Iterator[Ruling]:
-    """What the launch template of an environment gives its hosts; ``path`` is what needs it."""
+    """What the launch template of an environment gives its hosts; ``path`` is the place that requests EFA."""
     template = at(environment.props, "computeResources", "launchTemplate")
     if template is None:
         message = "the environment has no launch template, and so its instances have no EFA interface"

@@ -23,13 +23,13 @@ from reconciler.kinds.batch.job_definition import efa, fitting, image_preflight,
 from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
 from reconciler.kinds.batch.job_definition.needs import Needs
-from reconciler.kinds.batch.job_queue.relations import MEMBER, ORDER
 from reconciler.kinds.common.declared import as_text, at, entries, items
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Address, Call, Declared, Json, Reads, Refused, Resource
 from reconciler.model.preflight import Check, Fit, Ground
 
 QUEUES: Final = "jobQueues"
+ORDER, MEMBER = "computeEnvironmentOrder", "computeEnvironment"
 ENVIRONMENTS: Final = "computeEnvironments"
 _SHOWN: Final = 2  # reasons in one sentence
 
