@@ -129,6 +129,12 @@ def test_the_life_of_an_estate(shell: Shell, tmp_path: Path) -> None:
     assert "warning[cannot-run]" in again.err
     assert again.out.count("Preflight: ") == shell.ok("show", "it.plan").out.count("Preflight: ") == 1
     assert rows(valid_plan(shell.ok("show", "it.plan", "--format", "json").json))["large", "ce", "vcpu"]
+    declared["jobQueues"]["q"]["priority"] = 2
+    put(shell, declared)
+    shell.ok("plan", "--preflight", "--out", "next.plan")
+    shell.account.calls.clear()
+    shell.ok("apply", "next.plan")
+    assert not any(call.service in ("servicequotas", "ecr") for call in shell.account.calls)
     assert "Preflight: " in shell.ok("show", "it.plan", "--format", "markdown").out
 
 

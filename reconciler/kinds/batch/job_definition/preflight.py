@@ -25,7 +25,7 @@ from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
 from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.common.declared import as_text, at, entries, items
 from reconciler.kinds.common.replies import chunks
-from reconciler.model import Address, Call, Declared, Json, Reads, Refused, Resource
+from reconciler.model import Address, Call, Declared, Json, Reads, Refused, Resource, Verb
 from reconciler.model.preflight import Check, Fit, Ground
 
 QUEUES: Final = "jobQueues"
@@ -43,10 +43,7 @@ class _Pair:
     props: Json | None
     own: Resource | None = None
     cluster: str = ""
-
-    @property
-    def about(self) -> tuple[Address, ...]:
-        return (self.queue.address, *((self.own.address,) if self.own else ()))
+    about: tuple[Address, ...] = ()
 
 
 def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
@@ -216,10 +213,20 @@ def _pair(queue: Resource, own: Resource | None, name: str, known: Mapping[str, 
     if own is None:
         item = known.get(name)
         shown, cluster = name.rpartition("/")[2], str((item or {}).get("ecsClusterArn") or "")
-        return _Pair(queue=queue, name=shown, props=item, cluster=cluster)
+        about = tuple(_moving(ground, (queue, ORDER)))
+        return _Pair(queue=queue, name=shown, props=item, cluster=cluster, about=about)
     live = ground.live(own)
     cluster = str(live.extra.get("ecsClusterArn") or "") if live else ""
-    return _Pair(queue=queue, name=own.address.name, props=ground.props(own), own=own, cluster=cluster)
+    about = tuple(_moving(ground, (queue, ORDER), (own, "computeResources")))
+    return _Pair(queue=queue, name=own.address.name, props=ground.props(own), own=own, cluster=cluster, about=about)
+
+
+def _moving(ground: Ground, *named: tuple[Resource, str]) -> Iterator[Address]:
+    """Those resources that the plan creates, or of which it changes this property: other changes move no job."""
+    for resource, member in named:
+        plan = ground.plans.get(resource.address)
+        if plan is not None and (plan.verb is not Verb.UPDATE or plan.diff.under(member)):
+            yield resource.address
 
 
 def _types(props: Json | None) -> list[str]:
