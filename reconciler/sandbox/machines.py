@@ -39,7 +39,7 @@ def zones(region: str) -> dict[str, frozenset[str]]:
 
 
 def offered(region: str, every: Sequence[str]) -> dict[str, frozenset[str]]:
-    """The zones that offer each instance type; a Region that nothing is known of has all types in ``every`` zone."""
+    """The zones that offer each instance type; a Region without data has all types in ``every`` zone."""
     return zones(region) or dict.fromkeys(_types(), frozenset(every))
 
 
