@@ -88,6 +88,8 @@ def test_what_terraform_made(shell: Shell) -> None:
     yaml = text("mine")
     assert 'jobQueue: ["${jobQueues.tf-queue.arn}"]' in yaml and "awslogs-group: /tf/jobs" in yaml
     assert "platformVersion" not in yaml and "policy:" not in yaml and "path:" not in yaml
+    assert "valueFrom: '${secrets[\"tf/db\"].arn}:password::'" in yaml and '"efs: mounts (tf)":' in yaml
+    assert "TracingConfig" not in yaml
     adopted(shell, "mine")
 
 
@@ -215,6 +217,7 @@ def test_what_was_left_over_the_years(shell: Shell) -> None:
     MADE["hand"](lambda: shell.account.clock.advance(1e4))
     found = shell.ok("import", "mine", "--all")
     assert "warning: computeEnvironments.broken is INVALID: " in found.err
+    assert "left out: computeEnvironments.spot: computeResources.spotIamFleetRole: the account has no" in found.err
     yaml = text("mine")
     for line in (
         "permissionsBoundary: boundary",

@@ -250,8 +250,11 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     left, right = dict(live.props), dict(want.props)
     left["attributes"], right["attributes"] = _attributes(left.get("attributes"), right.get("attributes"))
     place = Place("resource", want.scope.account, want.scope.partition)
-    if not right.get("policy") and left.get("policy") and not _is_default_policy(left["policy"], live, place):
-        right["policy"] = default_policy(live.attrs["arn"], want.scope.account)
+    if not right.get("policy") and left.get("policy"):
+        if _is_default_policy(left["policy"], live, place):
+            left.pop("policy")
+        else:
+            right["policy"] = default_policy(live.attrs["arn"], want.scope.account)
     if right.get("policy"):
         left["policy"], right["policy"] = compared(left.get("policy"), right["policy"], place)
     have, wish = _subscriptions(live, want)

@@ -218,7 +218,9 @@ class _Import:
         place = (address.section, self.physical[address])
         for pattern, ref in self.kinds[address.section].refs.items():
             for path, value in values_at(props, pattern):
-                if isinstance(value, str) and (place, dotted(path)) in self.dangling:
+                if not isinstance(value, str) or value.startswith("arn:"):  # an ARN names nothing else
+                    continue
+                if (place, dotted(path)) in self.dangling:
                     target = self.kinds[ref.section]
                     attrs = target.attrs(self.request.scope, value, {})
                     if arn := attrs.get("arn") or attrs.get("arnPrefix"):

@@ -92,9 +92,10 @@ class Index:
         if f":{scope.region}:" not in value and not kind.spans_regions:
             return None
         for form in kind.arn_forms:
-            if match := re.fullmatch(form, value):
-                name = match["name"]
-                return words.get(name.casefold() if kind.folds_case else name)
+            match = re.fullmatch(form, value)
+            name = match["name"] if match else ""
+            if name and (found := words.get(name.casefold() if kind.folds_case else name)):
+                return found
         return None
 
     def target(self, ref: Ref, value: object) -> tuple[str, Existing] | None:
