@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from reconciler.operations.permissions.actions import EVENTS, WITHOUT_INDEX
-from reconciler.operations.permissions.needs import ANY, Needs, anywhere, of_apply, of_audit, of_plan
+from reconciler.operations.permissions.needs import ANY, Needs, anywhere, of_apply, of_audit, of_import, of_plan
 from reconciler.operations.permissions.resources import Estate
 
 #: What a command needs of an estate, and of sections of which nothing is declared any more.
@@ -22,6 +22,7 @@ class Purpose(StrEnum):
     drift = "drift"
     snapshot = "snapshot"
     audit = "audit"
+    import_ = "import"
 
 
 def of_drift(estate: Estate, also: Sequence[str] = ()) -> Needs:
@@ -53,4 +54,8 @@ MODES: Final[Mapping[Purpose, Mode]] = {
     Purpose.drift: of_drift,
     Purpose.snapshot: of_snapshot,
     Purpose.audit: lambda estate, _: of_audit(estate),
+    Purpose.import_: lambda estate, _: of_import(estate),
 }
+
+#: Those that are about an account, and need no environment.
+OF_AN_ACCOUNT: Final = frozenset({Purpose.audit, Purpose.import_})
