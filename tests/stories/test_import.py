@@ -89,7 +89,7 @@ def test_what_terraform_made(shell: Shell) -> None:
     assert 'jobQueue: ["${jobQueues.tf-queue.arn}"]' in yaml and "awslogs-group: /tf/jobs" in yaml
     assert "platformVersion" not in yaml and "policy:" not in yaml and "path:" not in yaml
     assert "valueFrom: '${secrets[\"tf/db\"].arn}:password::'" in yaml and '"efs: mounts (tf)":' in yaml
-    assert "TracingConfig" not in yaml
+    assert "TracingConfig" not in yaml and "{protocol: email, endpoint: ops@example.com}" in yaml
     adopted(shell, "mine")
 
 

@@ -204,7 +204,8 @@ def by_terraform(settle: Callable[[], Any]) -> None:
     execution = f"arn:aws:iam::{ACCOUNT}:role/tf-execution"
     mounts = ec2.create_security_group(GroupName="efs: mounts (tf)", Description="Managed by Terraform", VpcId=vpc)
     secret = boto3.client("secretsmanager").create_secret(Name="tf/db", SecretString="{}", Tags=owned)["ARN"]
-    boto3.client("sns").create_topic(Name="tf-alerts", Attributes={"DisplayName": ""}, Tags=owned)
+    topic = boto3.client("sns").create_topic(Name="tf-alerts", Attributes={"DisplayName": ""}, Tags=owned)
+    boto3.client("sns").subscribe(TopicArn=topic["TopicArn"], Protocol="email", Endpoint="ops@example.com")
     boto3.client("logs").create_log_group(logGroupName="/tf/jobs", tags=tags)
     boto3.client("logs").put_retention_policy(logGroupName="/tf/jobs", retentionInDays=14)
     settle()

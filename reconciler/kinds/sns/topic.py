@@ -298,7 +298,7 @@ def _subscriptions(live: Live, want: Want) -> tuple[dict[str, Subscription], dic
     arns: Mapping[str, str] = live.extra.get("subscriptions", {})
     have = subs.declared(live.props.get("subscriptions"), arns)
     have = {key: wish.get(key, one) if one.pending else one for key, one in have.items()}
-    return {key: one for key, one in have.items() if key in wish or not one.pending}, wish
+    return {key: one for key, one in have.items() if key in wish or want.exact or not one.pending}, wish
 
 
 def notes(live: Live, want: Want) -> Iterable[str]:
