@@ -37,7 +37,9 @@ def init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         codes: list[int] = []
         cli.main(["init", "--ci", *argv], leave=codes.append)
         assert codes == [0]
-        return capsys.readouterr().err.replace(f"{tmp_path.resolve()}/", "").splitlines()
+        told = capsys.readouterr()
+        assert told.out.endswith(" https://github.com/reconcile-batch/reconcile/blob/main/docs/pipelines.md\n")
+        return told.err.replace(f"{tmp_path.resolve()}/", "").splitlines()
 
     return once
 

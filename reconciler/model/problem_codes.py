@@ -323,13 +323,37 @@ LOOKUP_REFUSED = _either(
     "Allow the action that the message names.",
 )
 
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+JOB_CALL_REFUSED = _error(
+    "job-call-refused",
+    "AWS refused a call of `reconcile jobs`, with the reason that the message has.",
+    "Allow the action that the message names (`reconcile permissions --for jobs` prints all), or correct the request.",
+)
+UNKNOWN_JOB = _error(
+    "unknown-job",
+    "AWS Batch has no such job: it never existed, is in another account or Region, or ended more than 7 days ago.",
+    "List the jobs with `reconcile jobs list`.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_states.html",
+)
+SUBMITTED_PERHAPS = _error(
+    "submitted-perhaps",
+    "The reply to SubmitJob was lost, and it is unknown whether the job exists. It is not submitted again.",
+    "Look for its name with `reconcile jobs list --name NAME`, and submit again if there is none.",
+)
+NOT_CONNECTABLE = _error(
+    "not-connectable",
+    "There is nothing to connect to: the job is not running, or its machine is unknown.",
+    "Wait until the job is RUNNING, and see `reconcile jobs show`.",
+)
+
 # --- permissions ------------------------------------------------------------------------------------------------------
 
 MISSING_PERMISSION = _either(
     "missing-permission",
     "`plan --check-permissions`: the role that applies has no permission for an action of the plan, or only under "
     "conditions that are not known before.",
-    "Add the action to its policies; `reconcile permissions PLAN-FILE` prints what the plan needs.",
+    "Add the action to its policies; `reconcile permissions ENV --for apply` prints the policy.",
 )
 PERMISSIONS_UNKNOWN = _error(
     "permissions-unknown",
@@ -774,6 +798,13 @@ OPEN_TRUST = _audit(
     "The trust policy of a role lets anyone assume it, from any account.",
     "Name the services or roles that may assume it.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
+)
+MISSING_TRUST = _audit(
+    ("error",),
+    "missing-trust",
+    "The trust policy of a role lacks the service of the jobs or instances that use it: they cannot assume it.",
+    "Name the service in the trust policy, or name another role.",
+    "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html",
 )
 
 # --- safety rails -----------------------------------------------------------------------------------------------------

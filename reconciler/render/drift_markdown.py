@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from reconciler.render import blocks, text
-from reconciler.render.drift_text import details
+from reconciler.render.drift_text import details, names
 from reconciler.render.drift_view import WORDS, Checked, How, Report, Status
 from reconciler.render.markdown import LIMIT
 from reconciler.render.markup import code, fenced, folded, mark, plain
@@ -46,6 +46,8 @@ def _head(found: Report) -> str:
     lines = [f"### Drift: {plain(found.summary)}"]
     if found.since:
         lines += ["", f"Since {code(found.since)}: {plain(found.changes or 'nothing new')}."]
+    if found.unchecked:
+        lines += ["", f"Not checked this time: {plain(names(found.unchecked))}."]
     if found.problems:
         lines += ["", *fenced(text.problems(found.problems, Mask(), _NO_COLOUR)[:_ERRORS])]
     return "\n".join(lines)
@@ -95,14 +97,14 @@ def _since(one: Checked) -> str:
 
 
 def _clean(found: Report, room: int) -> str:
-    clean = [(one.name, one.resolved) for one in found.environments if one.status is Status.CLEAN]
+    clean = [one for one in found.environments if one.status is Status.CLEAN]
     if not clean:
         return ""
-    resolved = [f"- {code(name)}: resolved: {plain(', '.join(ended))}" for name, ended in clean if ended]
-    shown, more = within([name for name, _ in clean], max(min(_MOST_NAMES, room // 2), 60))
+    said = [f"- {code(one.name)}: {plain(line)}" for one in clean for line in details(one)]
+    shown, more = within([one.name for one in clean], max(min(_MOST_NAMES, room // 2), 60))
     body = [plain(shown) + (f" and {more} more" if more else "")]
-    if resolved and sum(len(line) + 1 for line in resolved) < room // 2:
-        body += ["", *resolved]
+    if said and sum(len(line) + 1 for line in said) < room // 2:
+        body += ["", *said]
     return "\n".join(folded(f"{text.counted(len(clean), 'environment')} without drift", body))
 
 

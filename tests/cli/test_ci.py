@@ -211,7 +211,8 @@ def test_the_plan_that_was_approved(run: Run, github: GitHubStandIn) -> None:
     assert fetched("--commit", "aaa") == "the plan"
     assert fetched("--commit", "bbb", "--commit", "aaa") == "the plan"
     assert fetched("--commit", "bbb") == "no plan dev.plan was kept for pull request 4\n"
-    assert fetched("--commit", "ccc") == fetched("--commit", "ddd") == "no plan dev.plan was kept\n"
+    assert fetched("--commit", "ccc") == fetched("--commit", "ddd")
+    assert fetched("--commit", "ddd") == "no plan dev.plan was kept: no merged pull request is found\n"
     own, forks = github.runs[-1]["id"], github.runs[1]["id"]
     assert fetched("--run", str(own)) == "of an older run" and fetched("--run", str(forks)).startswith("no plan")
 
@@ -243,6 +244,8 @@ def test_a_plan_that_the_pipeline_does_not_create(run: Run, github: GitHubStandI
         (kept("x", variables={"n": hashed}), (), 'a value of its own for the variable "n"'),
     ):
         assert said(plan, *argv) == wrong
+    run_id = str(github.keep("h", {"dev.plan": kept("x", "prod", destroy=True)}))
+    assert "\n    a plan of dev is needed: " in run("approved-plan", "dev", "--out", "p", "--run", run_id)[2]
     code, _, err = run("approved-plan", "dev", "--out", "p", "--run", str(github.keep("h", {"dev.plan": b"no plan"})))
     assert code == 1 and not Path("p").exists() and "p is not" in err
     number = github.keep("h", {"dev.plan": kept("x", variables={"n": hashed})})
@@ -308,6 +311,10 @@ def test_what_the_host_refuses(run: Run, github: GitHubStandIn, monkeypatch: pyt
     assert "permissions: {actions: read}" in run("approved-plan", "x", "--run", "1", "--out", "p")[2]
     monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
     assert run("comment", plan("nobody there"))[2].startswith("error[host-refused]: GitHub cannot be reached at ")
+    monkeypatch.setenv("GITHUB_API_URL", github.url)
+    monkeypatch.setenv("GITHUB_TOKEN", "expired")
+    told = run("comment", plan("of nobody"))[2]
+    assert "401 Bad credentials\n    the token is not valid, or has expired\n" in told
     monkeypatch.setenv("GITHUB_TOKEN", "")
     assert "GITHUB_TOKEN is not set" in run("comment", plan("no token"))[2]
     monkeypatch.delenv("GITHUB_ACTIONS")

@@ -83,6 +83,8 @@ def test_which_part_a_machine_is() -> None:
         with pytest.raises(Problems) as error:
             shards.part_of(word, environ)
         assert says in error.value.problems[0].message and error.value.problems[0].hint, (word, environ)
+        if word == "5/4":
+            assert error.value.problems[0].hint == "the parts are 1 to 4"
 
 
 def test_sizes_are_about_the_number_of_resources(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_a_stack_in_the_account(tmp_path: Path) -> None:
     _, left = other_tools.resolved(
         moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE, nothing), HERE, there
     )
-    assert [one.name for one in left if "which CloudFormation has created" in one.why] == [
+    assert [one.name for one in left if "which CloudFormation or a parameter has" in one.why] == [
         *("Queue", "Sized", "Hidden", "Group", "Role", "Profile")
     ]
     tagged = moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE, lives)

@@ -356,6 +356,18 @@ def test_a_replacement_is_about_both_names() -> None:
     assert ("*", ()) in found["ecs:DescribeClusters"]
 
 
+def test_the_role_of_a_request_that_does_not_name_it_is_that_of_the_plan() -> None:
+    one = resource("computeEnvironments", "ours", serviceRole="svc")
+    env = environment(one, resource("roles", "svc"))
+    scale = ("batch:UpdateComputeEnvironment", {"computeEnvironment": "ours", "computeResources": {"maxvCpus": 2}})
+    named = f"arn:aws:iam::{ACCOUNT}:role/svc-0a1b2c"
+
+    found = of_plan(env, entry(one.address, "update", scale, change={"before": {}, "after": {"serviceRole": named}}))
+    assert found["iam:PassRole"] == {("role/svc-0a1b2c", ("iam:PassedToService",))}
+    unknown = of_plan(env, entry(one.address, "update", scale, change={"before": {}, "after": {"serviceRole": None}}))
+    assert {arn for arn, _ in unknown["iam:PassRole"]} == {"role/svc", "role/svc-*"}
+
+
 def test_what_is_deleted_need_not_be_declared() -> None:
     gone = entry(Address("securityGroups", "g"), "delete", ("ec2:DeleteSecurityGroup", {"GroupId": "sg-0abc"}))
     found = of_plan(environment(), gone)

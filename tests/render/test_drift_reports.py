@@ -242,6 +242,10 @@ def test_what_cannot_be_read_is_not_resolved() -> None:
     assert found.changes == "1 resolved, 1 no longer readable, 1 readable again" and notify.due(found)
     assert not notify.due(since.compared(before, json.loads(json.dumps(earlier))))
     assert notify.due(before)
+    comment = drift_markdown.report(replace(found, unchecked=("gone",)))
+    assert "\nNot checked this time: gone.\n" in comment
+    assert "- <code>b</code>: it could not be read at the time of the last report\n" in comment
+    assert "- <code>c</code>: resolved&#58; logGroups.group-0\n" in comment
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,8 @@ def plant(account: Any) -> None:
     own = iam.create_policy(PolicyName="wide", Path="/team/", PolicyDocument=json.dumps(document))
     iam.attach_role_policy(RoleName="job", PolicyArn=own["Policy"]["Arn"])
     iam.put_role_policy(RoleName="job", PolicyName="inline", PolicyDocument=json.dumps(document))
+    policy = "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
+    iam.attach_role_policy(RoleName="inst", PolicyArn=policy)
     iam.create_instance_profile(InstanceProfileName="inst")
     iam.add_role_to_instance_profile(InstanceProfileName="inst", RoleName="inst")
     account.clock.advance(60)
@@ -86,7 +88,8 @@ def plant(account: Any) -> None:
         },
     )
     batch.submit_job(jobName="large", jobQueue="q-off", jobDefinition="d")
-    account.clock.advance(60)
+    account.clock.advance(400)  # until AWS Batch reports what blocks the queue
+    batch.describe_job_queues()
     batch.update_compute_environment(computeEnvironment="off", state="DISABLED")
     account.change({"environment_create": 1e7})
     batch.create_compute_environment(

@@ -53,6 +53,7 @@ def test_each_permission_that_the_role_lacks_is_a_problem(permitted: Permitted, 
     assert f"{DEPLOYER} has no permission for sns:CreateTopic on arn:aws:sns:{REGION}:{ACCOUNT}:news" in found.told
     assert f"{DEPLOYER} has no permission for iam:AttachRolePolicy on arn:aws:iam::{ACCOUNT}:role/job" in found.told
     assert found.told.count("error[missing-permission]") == 2
+    assert "`reconcile permissions ENV --for apply` prints the policy" in found.told, "there is no plan file"
     assert not (tmp_path / "prod.plan").exists()
     document = shell(*check, "--format", "json").json
     assert {one["code"] for one in document["problems"]} == {"missing-permission"}

@@ -161,7 +161,10 @@ def approved_plan(
         default = "plan" if isinstance(host, gitlab.GitLab) else "reconcile-plan.yml"
         number, plan = host.approved_plan(name, workflow or default, commit or ())
     if plan is None:
-        terminal.note(f"no plan {name} was kept" + (f" for pull request {number}" if number else ""))
+        where = (
+            f" for pull request {number}" if number else "" if run is not None else ": no merged pull request is found"
+        )
+        terminal.note(f"no plan {name} was kept{where}")
         return
     out.write_bytes(plan)
     try:

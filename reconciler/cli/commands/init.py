@@ -13,6 +13,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipelines, scaffold, session
+from reconciler.render.findings import PAGES
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -83,6 +84,4 @@ def _pipelines(terminal: Terminal, host: str, root: Path) -> None:
     main = root / ".gitlab-ci.yml"
     if main in done.others:
         terminal.note(f"add to {terminal.mask.line(str(main))}: include: [{{local: .gitlab/reconcile.yml}}]")
-    terminal.result(
-        'next: the roles, their policies and the settings that they need are in docs/pipelines.md, "In ten minutes"'
-    )
+    terminal.result(f"next: the roles, their policies and the settings that they need: {PAGES}pipelines.md")

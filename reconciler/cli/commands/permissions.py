@@ -73,7 +73,7 @@ def permissions(
         typer.Option(
             "--for",
             help="The command that the policy is for (apply includes destroy; audit and import need no ENV); "
-            "default: plan. Not yet: why, jobs.",
+            "default: plan.",
         ),
     ] = None,
     form: Annotated[

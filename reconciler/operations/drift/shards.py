@@ -102,7 +102,7 @@ def _checked(number: int, total: int, what: str, run: str) -> Part:
     if not 1 <= total <= MOST:
         raise _wrong(f"{what}: {total} is not a number of parts", f"the number of parts is from 1 to {MOST:,}")
     if not 1 <= number <= total:
-        hint = "the first part is 1" if what == "--shard" else "it does not belong to this number of parts"
+        hint = f"the parts are 1 to {total}" if what == "--shard" else "it does not belong to this number of parts"
         raise _wrong(f"{what}: there is no part {number} of {total}", hint)
     return Part(number, total, run)
 

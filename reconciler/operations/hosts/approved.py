@@ -35,6 +35,7 @@ def check(saved: Saved, environment: str, allowed: Collection[str], given: Mappi
     wrong = []
     if saved.where.environment != environment:
         wrong.append(f"the plan belongs to the environment {single_line(saved.where.environment)}")
+    another = bool(wrong)
     for member, flag in FLAGS.items():
         if getattr(saved.options, member) and flag not in allowed:
             wrong.append(f"created with --{flag}")
@@ -44,6 +45,7 @@ def check(saved: Saved, environment: str, allowed: Collection[str], given: Mappi
             wrong.append(f'a value of its own for the variable "{single_line(name)}"')
     if wrong:
         hint = "if the pipeline plans with these, pass --allow FLAG, --var-file FILE or --var NAME=VALUE"
+        hint = f"a plan of {environment} is needed: plan it again" if another else hint
         message = f"the fetched plan is not as this pipeline creates them: {'; '.join(wrong)}"
         raise Problems([Problem(code=codes.STALE_PLAN, message=message, hint=hint)])
     with_saved(saved.variables, given)  # compares the secret ones

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any, Final
 
@@ -108,7 +109,9 @@ class Api:
             said = ""
         place = path.partition("?")[0]
         message = f"{self._host} refused {method} {place}: {error.code} {said or error.reason}"
-        hint = self._needs(method, place) if error.code in (401, 403, 404) else ""
+        hint = self._needs(method, place) if error.code in (403, 404) else ""
+        if error.code == HTTPStatus.UNAUTHORIZED:
+            hint = "the token is not valid, or has expired"
         return Problems([Problem(code=codes.HOST_REFUSED, message=message, hint=hint)])
 
 

@@ -52,6 +52,10 @@ BESIDE_KINDS: Final = (
     *("ssm:GetParameter", "elasticfilesystem:DescribeFileSystems", "kms:DescribeKey", "ecr:DescribeImages"),
     *("secretsmanager:DescribeSecret", "iam:GetRole", "batch:TerminateJob"),
     *("ssm:GetParameters", "kms:ListAliases", STACK),
+    # the commands on jobs
+    *("batch:SubmitJob", "batch:DescribeJobs", "batch:ListJobs", "logs:GetLogEvents", "logs:FilterLogEvents"),
+    *("ecs:DescribeContainerInstances", "ecs:DescribeTasks"),
+    *("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces"),
 )
 
 

@@ -95,7 +95,7 @@ def _missing(principal: str, need: Need, result: Json, why: str) -> Problem:
         message = f"{principal} has {where} only under conditions that are not known before: {', '.join(unknown)}"
         return Problem(code=codes.MISSING_PERMISSION, message=message, hint=f"needed for: {why}", warning=True)
     how = "is explicitly denied" if denied else "has no permission for"
-    hint = f"needed for: {why}; `reconcile permissions PLAN-FILE` prints the policy"
+    hint = f"needed for: {why}; `reconcile permissions ENV --for apply` prints the policy"
     return Problem(code=codes.MISSING_PERMISSION, message=f"{principal} {how} {where}", hint=hint)
 
 

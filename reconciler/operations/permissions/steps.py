@@ -84,9 +84,11 @@ def _entry(needs: Needs, kind: Kind, entry: Mapping[str, Any]) -> None:
         _change(needs, kind, action, whole, mentioned, address, "read again or repair")
     if declared is not None and entry["action"] != "delete":
         more(needs, kind, declared, created=bool(creates))
+        planned = [text for text in texts(entry["change"].get("after")) if text.startswith("arn:")]
         for one in estate.passed_roles(declared):
             if _mentioned(one.named, mentioned) or one.path in access.repairs.values():
-                passing(needs, address, one.service, _mentioned(one.roles, mentioned) or one.roles)
+                roles = _mentioned(one.roles, mentioned) or _mentioned(one.roles, planned) or one.roles
+                passing(needs, address, one.service, roles)
 
 
 def _action(call: str) -> str:

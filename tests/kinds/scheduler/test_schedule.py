@@ -329,7 +329,10 @@ ENVIRONMENT = """
 environment: nights
 tags: {team: hpc}
 roles:
-  scheduler: {trust: [scheduler.amazonaws.com]}
+  scheduler:
+    trust: [scheduler.amazonaws.com]
+    inlinePolicies:
+      submit: {Statement: [{Effect: Allow, Action: "batch:SubmitJob", Resource: "*"}]}
   service: {trust: [batch.amazonaws.com], managedPolicies: [service-role/AWSBatchServiceRole]}
 computeEnvironments:
   ce: {type: UNMANAGED, serviceRole: service}
