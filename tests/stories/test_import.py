@@ -8,8 +8,10 @@ from pathlib import Path
 
 import boto3
 import pytest
+from jsonschema import Draft202012Validator
 
 from reconciler.operations.importing import select
+from reconciler.schema import registry
 from tests.support.examples import ROOT, SECRETS
 from tests.support.imported import adopted, forget
 from tests.support.long import some
@@ -82,6 +84,8 @@ def test_what_the_cli_made(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_terraform_made(shell: Shell) -> None:
     MADE["terraform"](lambda: shell.account.clock.advance(1e4))
     found = shell.ok("import", "mine", "--tag", "Terraform=true", "--format", "json", "--single-file")
+    schema = json.loads((registry.directory() / "import.schema.json").read_text("utf-8"))
+    Draft202012Validator(schema).validate(found.json)
     assert list(found.json["files"]) == ["environment.yaml"] and found.json["left_out"] == []
     names = {one["address"]: one["physical_name"] for one in found.json["resources"]}
     assert names["computeEnvironments.tf-fargate-20260101120000000100000003"].startswith("tf-fargate")
