@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -144,6 +145,8 @@ def callers(document: Any, name: str) -> list[Any]:
 def test_people_change_an_estate_at_night(
     shell: Shell, served: Sandbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    here = time.time  # the clock of this machine is fast; what has happened when is by that of AWS
+    monkeypatch.setattr(time, "time", lambda: here() + 900)
     client(served, "sns", "dev").create_topic(Name="oncall")
     monkeypatch.setenv("RECONCILE_NOTIFY", f"slack:{hook.url(SECRET_PATH)} webhook:{hook.url('generic')} sns:{TOPIC}")
     shell.secrets.add(SECRET_PATH)
@@ -164,6 +167,7 @@ def test_people_change_an_estate_at_night(
 
     assert told.code == 2, told.err
     events = ["DeleteTopic", "PutRetentionPolicy", "TagResource"]
+    assert "also_changed_by" not in told.out
     assert sorted(one["event"] for one in callers(told.json, "dev")) == events
     assert [one["event"] for one in callers(told.json, "partner")] == ["CreateTopic"]
     (Path("last.json")).write_text(told.out)
@@ -187,6 +191,15 @@ def test_people_change_an_estate_at_night(
     cases = reports.junit(files["junit"])
     dev = next(suite for title, suite in cases.items() if title.startswith("dev "))
     assert {name for name, case in dev.items() if case.find("failure") is not None} == {*found}
+    prod = next(suite for title, suite in cases.items() if title.startswith("prod "))
+    own = {"dev": dev, "prod": prod}
+    placed = {
+        (name, case.get("file"))
+        for name, suite in own.items()
+        for case in suite.values()
+        if "." in case.get("name", "")
+    }
+    assert placed == {(name, f"environments/{name}/resources.yaml") for name in own}, "with drift, and without"
     assert (dev['logGroups["/dev/jobs"]'].find("failure").text or "").startswith("environments/dev/resources.yaml:4:5")
     runs = {run["automationDetails"]["id"]: run for run in reports.sarif(files["sarif"])["runs"]}
     assert runs[f"reconcile-drift/prod/{MAIN}/us-east-1/"]["results"] == []
