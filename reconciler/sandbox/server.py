@@ -24,7 +24,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
-from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -238,8 +237,7 @@ class Sandbox:
         reply = account.answered(request, caller)
         if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
             self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
-        date = formatdate(self.clock.now(), usegmt=True)  # AWS says the time by its own clock
-        return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers, "date": date})
+        return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
     def arn_of(self, key: str) -> str | None:
         """The role session or user of an access key; None for an account's own."""

@@ -87,9 +87,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         head = self.command == "HEAD"
-        self.send_response_only(reply.status)
-        self.send_header("Server", self.version_string())
-        self.send_header("Date", reply.headers.get("date") or self.date_time_string())
+        self.send_response(reply.status)
         for name, value in reply.headers.items():
             if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
                 self.send_header(name, value)

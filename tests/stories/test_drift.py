@@ -6,6 +6,8 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from reconciler.account.client import Endpoint
 from reconciler.model import Environment
 from reconciler.operations.drift.callers import WallClock
 from reconciler.sandbox.server import Sandbox
+from reconciler.sandbox.wire import Reply, Request
 from tests.support import reports
 from tests.support.shell import Shell
 
@@ -109,6 +112,20 @@ def hook() -> Iterator[Hook]:
     made.server.server_close()
 
 
+def by_its_own_clock(served: Sandbox, patch: pytest.MonkeyPatch) -> None:
+    """AWS says the time in each reply, here that of the account, and the clock of this machine is a quarter of an hour
+    fast: when something happened does not depend on either.
+    """
+    here, answer = time.time, served.answer
+
+    def dated(request: Request) -> Reply:
+        reply = answer(request)
+        return replace(reply, headers={**reply.headers, "date": formatdate(served.clock.now(), usegmt=True)})
+
+    patch.setattr(served, "answer", dated)
+    patch.setattr(time, "time", lambda: here() + 900)
+
+
 SECRET_PATH = "services/T0/B0/hushhushhushhush"
 TOPIC = f"arn:aws:sns:eu-west-1:{MAIN}:oncall"
 
@@ -145,8 +162,7 @@ def callers(document: Any, name: str) -> list[Any]:
 def test_people_change_an_estate_at_night(
     shell: Shell, served: Sandbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = time.time  # the clock of this machine is fast; what has happened when is by that of AWS
-    monkeypatch.setattr(time, "time", lambda: here() + 900)
+    by_its_own_clock(served, monkeypatch)
     client(served, "sns", "dev").create_topic(Name="oncall")
     monkeypatch.setenv("RECONCILE_NOTIFY", f"slack:{hook.url(SECRET_PATH)} webhook:{hook.url('generic')} sns:{TOPIC}")
     shell.secrets.add(SECRET_PATH)
