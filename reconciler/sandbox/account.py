@@ -7,15 +7,24 @@ used. The instances of a compute environment are moto's, so that EC2 describes t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from moto.core.exceptions import ServiceException
 from moto.ec2.models.instances import StateReason
 
-from reconciler.sandbox import machines
-from reconciler.sandbox.batch.surroundings import Interface, Launch, Machine, ProfileFacts, RoleFacts
+from reconciler.sandbox import event_delivery, machines, task_logs, task_starts
+from reconciler.sandbox.batch.surroundings import (
+    Failure,
+    Interface,
+    Launch,
+    Log,
+    Machine,
+    ProfileFacts,
+    RoleFacts,
+    Start,
+)
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.services.iam import changed_at, ensure_service_linked_role
@@ -157,6 +166,22 @@ class AccountSurroundings:
         with suppress(ServiceException, KeyError):
             self._ec2.delete_network_interface(interface_id)
         self._account.moto.touched("ec2", self._region)
+
+    def cannot_start(self, start: Start) -> Failure | None:
+        """Why a task cannot start, if that is certain; None: it starts."""
+        return task_starts.cannot_start(self._account, self._region, start)
+
+    def open_log(self, log: Log, at: float) -> None:
+        """A container that writes there has started."""
+        task_logs.open_log(self._account, self._region, log, at)
+
+    def write(self, log: Log, text: str, about: Mapping[str, str], at: float) -> None:
+        """A container writes a line."""
+        task_logs.write(self._account, self._region, log, text, about, at)
+
+    def announce(self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float) -> None:
+        """AWS Batch sends an event to EventBridge."""
+        event_delivery.announce(self._account, self._region, kind, resources, detail, at)
 
     def _subnet(self, subnet_id: str) -> Any:
         return next((zone[subnet_id] for zone in self._ec2.subnets.values() if subnet_id in zone), None)

@@ -2,17 +2,19 @@
 
 Everything is JSON under ``/_sandbox/``: ``status``, ``reset``, ``clock``, ``settings``, ``faults``, ``calls``,
 ``subscriptions``, ``roles`` (to assume), ``callers`` (whose an access key is), ``outcomes`` (how jobs end), ``reclaim``
-(of Spot capacity). GET shows, POST changes, DELETE clears.
+(of Spot capacity), ``log`` (what a job writes), ``outbox`` (mails and messages), ``collector`` (what log drivers send),
+``push`` (of images to ECR). GET shows, POST changes, DELETE clears.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
+from reconciler.sandbox import collector, outbox
 from reconciler.sandbox.batch import outcomes
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Fault, Faults
@@ -57,6 +59,22 @@ class Sandbox(Protocol):
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Change settings by name; raises ``KeyError`` for an unknown name."""
+        ...
+
+    def settle(self) -> None:
+        """Let everything happen that is due."""
+        ...
+
+    def write_log(self, job: str, texts: Sequence[str], container: str = "") -> list[str]:
+        """A job that runs writes lines; returns where. Raises ``ValueError``."""
+        ...
+
+    def push(self, image: str, platforms: Sequence[str] = ()) -> str:
+        """Put an image into the ECR of its account; its digest. Raises ``ValueError``."""
+        ...
+
+    def of(self, account: str) -> Any:
+        """The account with this id."""
         ...
 
     def settings_json(self) -> dict[str, Any]:
@@ -182,6 +200,42 @@ def _outcomes(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     return {"outcomes": before}
 
 
+def _log(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong('POST {"job": ID or NAME, "lines": [TEXT, ...], "container": NAME}')
+    lines = [str(one) for one in values["lines"]]
+    return {"written": sandbox.write_log(str(values["job"]), lines, str(values.get("container", "")))}
+
+
+def _push(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    if method == "GET":
+        raise _Wrong('POST {"image": IMAGE, "platforms": ["linux/amd64", ...]}')
+    return {"digest": sandbox.push(str(values["image"]), [str(one) for one in values.get("platforms", ())])}
+
+
+def _outbox(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    """GET shows what was sent, POST {"confirm": true} confirms all subscriptions, DELETE forgets."""
+    sandbox.settle()
+    accounts = [sandbox.of(one).account for one in sandbox.accounts]
+    confirmed: list[Any] = []
+    for one in accounts:
+        if method == "DELETE" or values.get("clear"):
+            outbox.clear(one)
+        elif method == "POST" and values.get("confirm"):
+            confirmed += outbox.confirm(one)
+    messages = [{**message, "account": one.id} for one in accounts for message in outbox.messages(one)]
+    return {"messages": sorted(messages, key=lambda message: str(message["time"])), "confirmed": confirmed}
+
+
+def _collector(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
+    """What log drivers have delivered to Splunk and others."""
+    sandbox.settle()
+    accounts = [sandbox.of(one).account for one in sandbox.accounts]
+    for one in accounts if method == "DELETE" or values.get("clear") else ():
+        collector.clear(one)
+    return {"received": [event for one in accounts for event in collector.received(one)]}
+
+
 def _callers(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
     if method != "GET":
         raise _Wrong("GET callers?key=ACCESS_KEY")
@@ -192,6 +246,10 @@ _ENDPOINTS: Mapping[str, _Endpoint] = {
     "status": _status,
     "reclaim": _reclaim,
     "outcomes": _outcomes,
+    "log": _log,
+    "outbox": _outbox,
+    "push": _push,
+    "collector": _collector,
     "reset": _reset,
     "clock": _clock,
     "settings": _settings,

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api, transport, wire
+from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.batch.fleet import Fleet
@@ -103,6 +103,7 @@ class Sandbox:
             batch_lose=self._batch_lose,
             batch_roles=self._batch_roles,
             simulate=self._simulate,
+            deliver=self._deliver,
         )
         self._batches: dict[str, Batch] = {}
         self._chance = random.Random(0)  # noqa: S311  an order, not a secret
@@ -210,6 +211,32 @@ class Sandbox:
                 self._others[account] = other
             return self._others[account]
 
+    def write_log(self, job: str, texts: Sequence[str], container: str = "") -> list[str]:
+        """A job that runs writes lines; returns the group and stream, or the driver. Raises ``ValueError``."""
+        with self.lock:
+            missing = ""
+            for sandbox in (self, *self._others.values()):
+                for batch in sandbox._batches.values():  # noqa: SLF001  another account of this one
+                    try:
+                        return batch.write(job, texts, container)
+                    except BatchError as error:
+                        missing = missing if missing and error.message.startswith("No job") else error.message
+            raise ValueError(missing or f"No job {job} is RUNNING.")
+
+    def push(self, image: str, platforms: Sequence[str] = ()) -> str:
+        """Put an image into the ECR of its account; its digest. Raises ``ValueError``."""
+        with self.lock:
+            account = image.partition(".")[0]
+            where = self.of(account) if account in self.accounts else self
+            return pushing.push(where.account, image, platforms)
+
+    def settle(self) -> None:
+        """Let everything happen that is due, in every account."""
+        with self.lock:
+            for sandbox in (self, *self._others.values()):
+                sandbox._fire_schedules()  # noqa: SLF001  another account of this one
+                sandbox._settle()  # noqa: SLF001
+
     def let_assume(self, role: str) -> None:
         """Let the role with this ARN be assumed from within its account, although IAM does not have it."""
         found = _ROLE.fullmatch(role)
@@ -230,6 +257,9 @@ class Sandbox:
         """The reply to one request; raises ``Lost`` or ``Died`` for a fault with no reply."""
         if request.path.startswith("/_sandbox"):
             return admin_api.answer(self, request)
+        if request.path.startswith(collector.PATH):
+            with self.lock:
+                return collector.answer(self.account, request)
         if not request.scope[0] and wire.operation_of("", request) == federation.ACTION:  # it is not signed
             request = wire.signed_for("sts", self.region, request)
         caller = self._caller(request.access_key, request.scope[1])
@@ -313,24 +343,36 @@ class Sandbox:
     def _performed(self, service: str, operation: str, params: wire.Json, request: Request) -> Reply:
         self._fire_schedules()
         if service == "batch":
-            return self._batch_reply(request)
-        for batch in self._batches.values():
-            batch.settle()
+            reply = self._batch_reply(request)
+            self._submit(event_delivery.submissions(self.account), "events.amazonaws.com")
+            return reply
+        self._settle()
         return answer(self.account, request, operation, params, self._chance if self.shuffle is not None else None)
 
+    def _settle(self) -> None:
+        for batch in list(self._batches.values()):
+            batch.settle()
+        self._submit(event_delivery.submissions(self.account), "events.amazonaws.com")
+
     def _fire_schedules(self) -> None:
-        """Submit the jobs of the schedules that are due, as EventBridge Scheduler does with the role of each."""
-        for region, role, params in scheduler.due(self.account):
+        """Submit the jobs of the schedules that are due."""
+        self._submit(scheduler.due(self.account), scheduler.PRINCIPAL)
+
+    def _submit(self, asked: Iterable[tuple[str, str, wire.Json]], service: str) -> None:
+        """Submit jobs (Region, role, parameters) as EventBridge or its Scheduler does, with the role of each."""
+        for region, role, params in asked:
             status, code = 200, ""
-            by = scheduler.identity(role, self.account.id)
+            by = scheduler.identity(role, self.account.id, service)
             try:
                 who = Session(self.account.id, by["arn"], role, "")
                 authorize(who, Asked("batch", "SubmitJob", params), Existing(self.account, region), self.clock.now())
                 self.batch(region).handle("POST", "/v1/submitjob", {}, json.dumps(params).encode())
             except (BatchError, Refusal) as error:
                 status, code = error.status, error.code
+                why = f"{code}: {error.message}"
+                outbox.undelivered(self.account, params["jobQueue"], service, why, self.clock.now())
             self.log("batch", "SubmitJob", region, _masked(params), status, code)
-            self.account.trail.record_service(scheduler.PRINCIPAL, "batch", "SubmitJob", region, params, by)
+            self.account.trail.record_service(service, "batch", "SubmitJob", region, params, by)
 
     def _batch_reply(self, request: Request) -> Reply:
         region = request.scope[1]
@@ -366,6 +408,9 @@ class Sandbox:
 
     def _simulate(self, operation: str, params: wire.Json, region: str) -> wire.Json:
         return simulated(operation, params, Existing(self.account, region))
+
+    def _deliver(self, region: str, event: wire.Json, bus: str) -> str:
+        return event_delivery.deliver(self.account, region, event, self.clock.now(), bus)
 
     def _wait(self, seconds: float) -> None:
         if self.clock.speed:

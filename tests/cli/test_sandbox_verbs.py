@@ -121,3 +121,41 @@ def test_faults_and_settings(clients: Any, shell: Shell) -> None:
     for argv in [*wrong, ("fault", "batch:X")]:
         failed = shell("sandbox", *argv)
         assert failed.code == 1 and "Traceback" not in failed.err, argv
+
+
+def test_what_jobs_write_and_what_leaves_the_account(clients: Any, shell: Shell) -> None:
+    batch, sns, logs = made(clients, shell), clients("sns"), clients("logs")
+    topic = sns.create_topic(Name="ready")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint="me@example.com")
+    assert "AWS Notification - Subscription Confirmation" in shell.ok("sandbox", "outbox").out
+    confirmed = shell.ok("sandbox", "outbox", "--confirm", "--clear")
+    assert confirmed.err == f"me@example.com has confirmed {topic}.\n"
+    sns.publish(TopicArn=topic, Subject="Ready", Message="https://10.0.0.1:8443")
+    (mail,) = json.loads(shell.ok("sandbox", "outbox", "--format", "json").out)["messages"]
+    assert (mail["to"], mail["subject"], mail["text"]) == ("me@example.com", "Ready", "https://10.0.0.1:8443")
+
+    shell.ok("sandbox", "outcome", "jd", "runs-on", "--line", "attempt $AWS_BATCH_JOB_ATTEMPT")
+    job = batch.submit_job(jobName="j", jobQueue="q", jobDefinition="jd")["jobId"]
+    shell.ok("sandbox", "advance", "4m")
+    stream = batch.describe_jobs(jobs=[job])["jobs"][0]["container"]["logStreamName"]
+    told = shell.ok("sandbox", "log", "j", "one", "two")
+    assert told.err == f"Written to /aws/batch/job {stream}.\n"
+    found = logs.get_log_events(logGroupName="/aws/batch/job", logStreamName=stream, startFromHead=True)["events"]
+    assert [one["message"] for one in found] == ["attempt 1", "one", "two"]
+    assert "No job k is RUNNING" in shell("sandbox", "log", "k", "x").err
+
+    clients("ecr").create_repository(repositoryName="tools")
+    image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/tools"
+    for _ in range(2):
+        assert shell.ok("sandbox", "push", image, "--platform", "linux/arm64").err.startswith(
+            f"Pushed {image}, digest "
+        )
+    pulled = clients("ecr").batch_get_image(repositoryName="tools", imageIds=[{"imageTag": "latest"}])["images"]
+    assert json.loads(pulled[0]["imageManifest"])["manifests"][0]["platform"]["architecture"] == "arm64"
+    for wrong in ("busybox", image.replace("tools", "none")):
+        assert shell("sandbox", "push", wrong).code == 1
+
+    listed = shell.ok("sandbox", "outcome", "--article", "retry").out
+    assert "spot: host-lost@120, exit:0@600" in listed and "randomEC: " in listed
+    assert shell("sandbox", "outcome", "--article", "none").code == 1
+    assert shell.ok("sandbox", "outbox", "--logs").out == ""

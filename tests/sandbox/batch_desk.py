@@ -5,7 +5,7 @@ botocore validates, serialises and parses as it would over the network; only the
 
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -17,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from reconciler.sandbox.batch import Batch, BatchError, ProfileFacts, RoleFacts, Settings
-from reconciler.sandbox.batch.surroundings import Interface, Launch, Machine
+from reconciler.sandbox.batch.surroundings import Failure, Interface, Launch, Log, Machine, Start
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.machines import machines
 
@@ -43,6 +43,9 @@ class FakeWorld:
     running: dict[str, Launch] = field(default_factory=dict)
     interfaces: dict[str, str] = field(default_factory=dict)
     launched: int = 0
+    written: dict[str, list[str]] = field(default_factory=dict)
+    events: list[tuple[str, list[str], dict[str, Any]]] | None = None
+    """What was announced; None: nobody wants to know."""
 
     def role(self, arn: str) -> RoleFacts | None:
         return self.roles.get(arn)
@@ -90,6 +93,19 @@ class FakeWorld:
 
     def disconnect(self, interface_id: str) -> None:
         self.interfaces.pop(interface_id, None)
+
+    def cannot_start(self, start: Start) -> Failure | None:
+        return None
+
+    def open_log(self, log: Log, at: float) -> None:
+        self.written.setdefault(log.stream, [])
+
+    def write(self, log: Log, text: str, about: Mapping[str, str], at: float) -> None:
+        self.written[log.stream].append(text)
+
+    def announce(self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float) -> None:
+        if self.events is not None:
+            self.events.append((kind, [*resources], {**detail()}))
 
 
 class _Raw(io.BytesIO):

@@ -21,6 +21,7 @@ from moto.events.models import EventPattern
 
 from reconciler.model import Address, Environment
 from reconciler.operations import pipeline
+from reconciler.sandbox import outbox
 from tests.support.examples import ARTICLES, ROOT, SECRETS, Account
 from tests.support.histories import History
 from tests.support.long import some
@@ -196,9 +197,27 @@ def test_as_a_template_it_is_planned_at_once(name: str, account: Account, tmp_pa
 
 
 def built(sandbox: Any, name: str) -> History:
+    """With every image that its jobs pull from ECR, and a value in every secret."""
     history = History(sandbox, name)
     history.converge(read(name))
+    prepared(sandbox)
     return history
+
+
+def prepared(sandbox: Any) -> None:
+    """What is not declared: the images that job definitions name, and the values of secrets."""
+    secrets = sandbox.client("secretsmanager")
+    for one in secrets.list_secrets()["SecretList"]:
+        if not one.get("SecretVersionsToStages"):
+            secrets.put_secret_value(SecretId=one["ARN"], SecretString="x")
+    batch, ecr = sandbox.client("batch"), sandbox.client("ecr")
+    there = {one["repositoryUri"] for one in ecr.describe_repositories()["repositories"]}
+    for definition in batch.describe_job_definitions(status="ACTIVE")["jobDefinitions"]:
+        nodes = definition.get("nodeProperties", {}).get("nodeRangeProperties", ())
+        for container in (definition.get("containerProperties", {}), *(one.get("container", {}) for one in nodes)):
+            image = container.get("image", "")
+            if image.partition(":")[0] in there:
+                sandbox.push(image)
 
 
 def job(sandbox: Any, job_id: str) -> Mapping[str, Any]:
@@ -304,6 +323,20 @@ def event(kind: str, job: Mapping[str, Any]) -> dict[str, Any]:
     return {"version": "0", "id": "1", "time": "2026-01-05T00:00:00Z", "resources": [], **about, "detail": detail}
 
 
+def test_the_mail_of_a_failed_job_says_which_and_why(sandbox: Any) -> None:
+    """From the job to the recipient, who has confirmed."""
+    built(sandbox, "job-alerts")
+    assert [one["endpoint"] for one in outbox.confirm(sandbox.account)] == ["oncall@example.com"]
+    outbox.clear(sandbox.account)
+    sandbox.change({"outcomes": {"*": [FAILED]}})
+    failed = submit(sandbox, "job-alerts-demo", "job-alerts-fail")
+
+    assert ended(sandbox, failed) == ("FAILED", 1)
+    (mail,) = outbox.messages(sandbox.account)
+    assert mail["to"] == "oncall@example.com" and "try-it failed at" in mail["text"]
+    assert "Essential container in task exited" in mail["text"] and failed in mail["text"]
+
+
 def test_alerts_reach_the_topic_for_the_queues_of_this_environment_and_no_others(sandbox: Any) -> None:
     built(sandbox, "job-alerts")
     events, sns = sandbox.client("events"), sandbox.client("sns")
@@ -387,14 +420,16 @@ def test_the_report_of_a_fleet_follows_its_array_job() -> None:
 
 
 def test_the_schedule_of_a_fleet_submits_its_array_job_every_night(sandbox: Any) -> None:
-    """To its end: but a container is not run in the sandbox, and events of jobs reach no rule there."""
+    """To its end, after which a rule submits the report; a container is not run in the sandbox."""
     given = {"RECONCILE_VAR_nightly": "ENABLED", "RECONCILE_VAR_parts": "3"}
     env, _ = pipeline.read_environment(ENVIRONMENTS / "fleet-drift", given, strict=True)
     History(sandbox, "fleet-drift").converge(env)
+    sandbox.client("ecr").create_repository(repositoryName="estate")
+    prepared(sandbox)
     batch = sandbox.client("batch")
 
-    def nights() -> list[Mapping[str, Any]]:
-        every = batch.list_jobs(jobQueue="fleet-drift", filters=[{"name": "JOB_NAME", "values": ["fleet-drift-*"]}])
+    def nights(name: str = "fleet-drift-parts") -> list[Mapping[str, Any]]:
+        every = batch.list_jobs(jobQueue="fleet-drift", filters=[{"name": "JOB_NAME", "values": [name]}])
         return [job(sandbox, one["jobId"]) for one in every["jobSummaryList"]]
 
     assert nights() == []
@@ -406,6 +441,8 @@ def test_the_schedule_of_a_fleet_submits_its_array_job_every_night(sandbox: Any)
     assert [one["status"] for one in (first, second)] == ["SUCCEEDED"] * 2
     assert first["arrayProperties"]["size"] == 3 and first["jobDefinition"].endswith("/fleet-drift-parts:1")
     where = {one["parameters"]["results"] for one in (first, second)}
+    reports = nights("fleet-drift-report")
+    assert {one["parameters"]["results"] for one in reports} == where and len(reports) == 2
     assert len(where) == 2 and all(re.fullmatch(r"s3://example-estate-drift/fleet-drift/\w+", one) for one in where)
     child = job(sandbox, f"{first['jobId']}:2")
     command = ["drift", "--all", "--shard", "auto/3", "--results", "Ref::results", "--only-changes"]

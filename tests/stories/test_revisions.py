@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,13 @@ class Desk:
         self.batch.register_job_definition(jobDefinitionName=name, **job(says, **members))
 
     def queue(self, name: str) -> None:
-        """Somebody else's queue, with an environment that runs jobs."""
+        """Somebody else's queue, with an environment that runs jobs, and the role they need."""
+        allow = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        trust = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
+        with suppress(self.client("iam").exceptions.EntityAlreadyExistsException):
+            self.client("iam").create_role(RoleName="runner", AssumeRolePolicyDocument=trust)
+        policy = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+        self.client("iam").attach_role_policy(RoleName="runner", PolicyArn=policy)
         ec2 = self.client("ec2")
         resources = {
             "type": "FARGATE",

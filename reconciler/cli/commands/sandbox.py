@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli.commands import sandbox_verbs
+from reconciler.cli.commands import sandbox_messages, sandbox_verbs
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED
@@ -20,6 +20,7 @@ _EXAMPLES: Final = examples('eval "$(reconcile sandbox start --speed 100)"', "re
 APP: Final = typer.Typer(help=COMMANDS["sandbox"], epilog=_EXAMPLES, no_args_is_help=True, **STYLE)
 
 sandbox_verbs.add_to(APP)
+sandbox_messages.add_to(APP)
 
 
 def _account(value: str | None) -> str | None:

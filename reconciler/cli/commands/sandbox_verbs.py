@@ -16,7 +16,8 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.session import no_sandbox
 from reconciler.sandbox import process
-from reconciler.sandbox.batch.outcomes import WORDS
+from reconciler.sandbox.batch.articles import ARTICLES
+from reconciler.sandbox.batch.outcomes import WORDS, with_lines
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _ENDS: Final = "; ".join(f"`{word}`: {meaning}" for word, (_, meaning) in WORDS.items())
@@ -26,7 +27,15 @@ _HOW: Final = f"How attempts end, one after the other; the last repeats. {_ENDS}
 def add_to(app: typer.Typer) -> None:
     """Add the verbs to ``reconcile sandbox``."""
     for name, verb, lines in (
-        ("outcome", outcome, ("reconcile sandbox outcome train host-lost exit:1 exit:0", "reconcile sandbox outcome")),
+        (
+            "outcome",
+            outcome,
+            (
+                "reconcile sandbox outcome train host-lost exit:1 exit:0",
+                "reconcile sandbox outcome train exit:0@60 --line 'epoch 1' --line 'epoch 2'",
+                "reconcile sandbox outcome --article retry",
+            ),
+        ),
         ("advance", advance, ("reconcile sandbox advance 10m",)),
         ("reclaim", reclaim, ("reconcile sandbox reclaim i-0123456789abcdef0",)),
         (
@@ -59,20 +68,54 @@ def outcome(
             show_default=False,
         ),
     ] = None,
+    line: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--line",
+            metavar="TEXT",
+            help="A line that each attempt writes to its log, one a second (repeatable).",
+            show_default=False,
+        ),
+    ] = None,
+    article: Annotated[
+        str | None,
+        typer.Option(
+            "--article",
+            metavar="NAME",
+            help=f"Set the scripts for the jobs of an article in environments/: {', '.join(ARTICLES)}.",
+            show_default=False,
+            autocompletion=lambda incomplete: [name for name in ARTICLES if name.startswith(incomplete)],
+        ),
+    ] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Forget the script of the pattern, or all of them.")] = False,
 ) -> None:
     """Script how jobs end; without arguments, list the scripts.
 
     Nothing is executed in the sandbox: without a script, each job ends well after 30 seconds.
     """
+    if article is not None:
+        if article not in ARTICLES:
+            known = ", ".join(ARTICLES)
+            raise typer.BadParameter(f"{article} is not an article; there are {known}", param_hint="'--article'")
+        ask("outcomes", ARTICLES[article])
     if clear and pattern is None:
-        _ask("settings", {"outcomes": {}})
+        ask("settings", {"outcomes": {}})
     elif pattern is not None and (ends or clear):
-        _ask("outcomes", {pattern: [] if clear else ends})
+        ask("outcomes", {pattern: [] if clear else _written(ends or [], line)})
     elif pattern is not None:
         raise typer.BadParameter("name how the attempts end, or pass --clear", param_hint="'[END]...'")
-    for name, listed in _ask("outcomes")["outcomes"].items():
+    for name, listed in ask("outcomes")["outcomes"].items():
         typer.echo(f"{name}: {', '.join(one if isinstance(one, str) else json.dumps(one) for one in listed)}")
+
+
+def _written(ends: list[str], lines: list[str] | None) -> list[Any]:
+    """The words, or with lines what they say; the sandbox refuses wrong words."""
+    if not lines:
+        return list(ends)
+    try:
+        return [with_lines(word, lines) for word in ends]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'[END]...'") from None
 
 
 def advance(
@@ -83,7 +126,7 @@ def advance(
     if found is None:
         raise typer.BadParameter(f"{time} is not a time such as 90, 10m or 2h", param_hint="'TIME'")
     seconds = float(found[1]) * _UNITS[found[2] or "s"]
-    now = datetime.fromtimestamp(_ask("clock", {"advance": seconds})["now"], UTC)
+    now = datetime.fromtimestamp(ask("clock", {"advance": seconds})["now"], UTC)
     typer.echo(f"The sandbox clock shows {now:%Y-%m-%d %H:%M:%S} UTC.", err=True)
 
 
@@ -91,7 +134,7 @@ def reclaim(
     what: Annotated[str, typer.Argument(metavar="JOB|INSTANCE", help="The id of a running job, or of an instance.")],
 ) -> None:
     """Take Spot capacity back: terminate an instance, the instances of a job, or its task on Fargate."""
-    lost = _ask("reclaim", {"what": what})["lost"]
+    lost = ask("reclaim", {"what": what})["lost"]
     if not lost:
         message = f"{what} has no instance or Fargate task that could be taken back"
         hint = "name a job that is STARTING or RUNNING, or an instance of a compute environment"
@@ -119,14 +162,14 @@ def fault(
 ) -> None:
     """Let calls fail, to see what a client does then; without arguments, list them."""
     if clear:
-        _ask("faults", {"clear": True})
+        ask("faults", {"clear": True})
     elif call is not None:
         service, _, operation = call.partition(":")
         if not effect:
             raise typer.BadParameter("pass deny, throttle, lost, or an error code", param_hint="'[EFFECT]'")
         said: dict[str, Any] = {effect: True} if effect in ("deny", "throttle", "lost") else {"code": effect}
-        _ask("faults", {"service": service, "operation": operation or "*", "times": times, **said})
-    for one in _ask("faults")["faults"]:
+        ask("faults", {"service": service, "operation": operation or "*", "times": times, **said})
+    for one in ask("faults")["faults"]:
         done = f"{one['struck']} of {one['times']} times" if one["times"] else f"{one['struck']} times"
         what = next((name for name in ("deny", "throttle", "lost") if one[name]), one["code"])
         typer.echo(f"{one['service']}:{one['operation']}: {what}, happened {done}")
@@ -148,12 +191,12 @@ def change(
             given[name] = json.loads(text)
         except ValueError:
             given[name] = text
-    shown = _ask("settings", given) if given else _ask("settings")
+    shown = ask("settings", given) if given else ask("settings")
     for name in given or shown:
         typer.echo(f"{name}={json.dumps(shown[name])}")
 
 
-def _ask(endpoint: str, values: Mapping[str, Any] | None = None) -> Any:
+def ask(endpoint: str, values: Mapping[str, Any] | None = None) -> Any:
     """The reply of the admin API; its refusals as problems."""
     handle = process.status()
     if handle is None:

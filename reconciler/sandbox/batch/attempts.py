@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from reconciler.sandbox.batch import job_logs, starts
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
 from reconciler.sandbox.batch.store import Json, Row, Store, Task
@@ -45,6 +46,8 @@ def begin(store: Store, row: Row) -> None:
         task = _task(store, node, environment, cluster, host)
         store.tasks[task.arn] = task
         run.tasks.append(task.arn)
+        if "container" in node.props:
+            node.props["container"] = {k: v for k, v in node.props["container"].items() if k != "logStreamName"}
         _show(node, {"taskArn": task.arn, **_place(task)})
 
 
@@ -52,13 +55,16 @@ def running(store: Store, row: Row) -> None:
     """The containers have started: the task shows its network interface."""
     for task in _tasks(store, row):
         task.started = store.now
+        job_logs.begin(store, task)
         node = store.jobs.find(task.job)
         if node is not None and task.interface is not None:
             _show(node, {"networkInterfaces": _interfaces(task)})
 
 
 def end(store: Store, row: Row, outcome: Outcome) -> None:
-    """Record how the current attempt has ended."""
+    """Record how the current attempt has ended; that of a node is recorded with its job's."""
+    if "parent_node" in row.props:
+        return
     run = store.runs[row.name]
     seen: Json = {}
     if outcome.exit_code is not None:
@@ -68,8 +74,6 @@ def end(store: Store, row: Row, outcome: Outcome) -> None:
     attempt: Json = {"stoppedAt": store.millis(), "statusReason": outcome.status_reason}
     if run.started is not None:
         attempt["startedAt"] = run.started
-    stream = {"logStreamName": f"{definition_name(row)[:200]}/default/{store.new_id().replace('-', '')}"}
-    stream = stream if run.started is not None else {}
     tasks = _tasks(store, row)
     for task in tasks:
         _stop(store, task, outcome, seen)
@@ -79,13 +83,14 @@ def end(store: Store, row: Row, outcome: Outcome) -> None:
         names = [one.get("name", "default") for one in pod.get("containers", ({},))]
         attempt = {**attempt, **named, "containers": [{"name": name, **seen} for name in names]}
         row.props["eksAttempts"] = [*row.props.get("eksAttempts", []), attempt]
-    elif "ecsProperties" in row.props:
-        attempt["taskProperties"] = _task_attempts(store, row, tasks, {**seen, **stream})
     else:
-        where: Json = {"taskArn": tasks[0].arn if tasks else _somewhere(store), **(_place(tasks[0]) if tasks else {})}
-        interfaces = _interfaces(tasks[0]) if tasks and tasks[0].interface is not None else []
-        attempt["container"] = {**seen, **where, **stream, "networkInterfaces": interfaces}
-        row.props["container"] = {**row.props.get("container", {}), **attempt["container"]}
+        attempt |= _of_task(store, row, tasks[0] if tasks else None, seen)
+        if "container" in attempt:
+            row.props["container"] = {**row.props.get("container", {}), **attempt["container"]}
+    for task in tasks if run.multinode else ():
+        node = store.jobs.find(task.job)
+        if node is not None:
+            node.props["attempts"] = [*node.props["attempts"], {**attempt, **_of_task(store, node, task, seen)}]
     row.props["attempts"] = [*row.props["attempts"], attempt]
 
 
@@ -96,11 +101,22 @@ def stop(store: Store, row: Row, reason: str) -> None:
             _stop(store, task, Outcome(None, None, reason), {})
 
 
-def _task_attempts(store: Store, row: Row, tasks: list[Task], seen: Json) -> list[Json]:
-    names = [one.get("name", "default") for one in row.props["ecsProperties"]["taskProperties"][0]["containers"]]
-    containers = [{"name": name, **seen, "networkInterfaces": []} for name in names]
-    arn = tasks[0].arn if tasks else _somewhere(store)
-    return [{"taskArn": arn, **(_place(tasks[0]) if tasks else {}), "containers": containers}]
+def _of_task(store: Store, row: Row, task: Task | None, seen: Json) -> Json:
+    """What an attempt shows of its task and containers."""
+
+    def container(name: str) -> Json:
+        return {**seen, **(job_logs.streams(task, name) if task else {})}
+
+    where: Json = {"taskArn": task.arn, **_place(task)} if task else {"taskArn": _somewhere(store)}
+    if "ecsProperties" in row.props:
+        names = _container_names(row)
+        return {
+            "taskProperties": [
+                {**where, "containers": [{"name": one, **container(one), "networkInterfaces": []} for one in names]}
+            ]
+        }
+    interfaces = _interfaces(task) if task else []
+    return {"container": {**container("default"), **where, "networkInterfaces": interfaces}}
 
 
 def _task(store: Store, node: Row, environment: Row, cluster: str, host: str) -> Task:
@@ -114,6 +130,7 @@ def _task(store: Store, node: Row, environment: Row, cluster: str, host: str) ->
         host,
         containers=[{"name": name} for name in _container_names(node)],
     )
+    task.logs = starts.logs(node, task)
     if host:
         instance = store.hosts[host].container_instance
         task.container_instance = f"{cluster.replace(':cluster/', ':container-instance/')}/{instance}"

@@ -9,12 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.sandbox.batch import containers, job_definitions, job_needs, paging, retry, running, tags
+from reconciler.sandbox.batch import containers, job_definitions, job_detail, job_needs, paging, retry, running, tags
 from reconciler.sandbox.batch.messages import BatchError, Invalid, refusal
 from reconciler.sandbox.batch.store import Json, Row, Run, Store
 from reconciler.sandbox.batch.validate import NAME, between
 
-PARENT_STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
 _DEPRECATED = (
     "This value was submitted in a deprecated key and may conflict with the value provided by the job definition's "
     "resource requirements."
@@ -48,7 +47,8 @@ def describe(store: Store, given: Json) -> Json:
     """DescribeJobs."""
     paging.limit_names(given["jobs"], "jobs")
     found = (store.jobs.find(job) for job in dict.fromkeys(given["jobs"]))
-    return {"jobs": [_detail(store, row) for row in paging.in_order(store, (row for row in found if row is not None))]}
+    rows = paging.in_order(store, (row for row in found if row is not None))
+    return {"jobs": [job_detail.detail(store, row) for row in rows]}
 
 
 def list_jobs(store: Store, given: Json) -> Json:
@@ -97,17 +97,6 @@ def cancel_many(store: Store, given: Json) -> Json:
 def terminate_many(store: Store, given: Json) -> Json:
     """TerminateJobs."""
     return each(given, lambda job: terminate(store, {"jobId": job, "reason": given["reason"]}))
-
-
-def snapshot(store: Store, given: Json) -> Json:
-    """GetJobQueueSnapshot: the first hundred RUNNABLE jobs of a queue."""
-    queue = store.queues.find(given["jobQueue"])
-    if queue is None:
-        raise refusal(f"JobQueue {given['jobQueue']} not found.")
-    jobs = [*store.jobs, *store.service_jobs]
-    front = [row for row in jobs if row.props["jobQueue"] == queue.arn and row.status == "RUNNABLE"][:100]
-    listed = [{"jobArn": row.arn, "earliestTimeAtPosition": int(row.created * 1000)} for row in front]
-    return {"frontOfQueue": {"jobs": listed, "lastUpdatedAt": store.millis()}}
 
 
 def each(given: Json, action: Any) -> Json:
@@ -325,30 +314,6 @@ def _add_nodes(store: Store, row: Row) -> None:
         store.runs[child.name] = Run()
         child.status = "SUBMITTED"
         family.append(child.name)
-
-
-_INTERNAL = frozenset({"parent", "parent_node", "_inherited_tags"})
-
-
-def _detail(store: Store, row: Row) -> Json:
-    props = {key: value for key, value in row.props.items() if key not in _INTERNAL}
-    if "size" in props.get("arrayProperties", {}):
-        props["arrayProperties"] = {**props["arrayProperties"], "statusSummary": _status_summary(store, row)}
-    return {
-        "jobArn": row.arn,
-        "jobId": row.name,
-        **props,
-        "status": row.status,
-        **({"statusReason": row.reason} if row.reason else {}),
-        "createdAt": int(row.created * 1000),
-        "tags": row.tags,
-    }
-
-
-def _status_summary(store: Store, row: Row) -> dict[str, int]:
-    children = [store.jobs.find(child) for child in store.runs[row.name].children]
-    found = [child.status for child in children if child is not None]
-    return {status: found.count(status) for status in PARENT_STATUSES}
 
 
 def _summary(row: Row) -> Json:

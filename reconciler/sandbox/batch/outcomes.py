@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from reconciler.sandbox.batch.settings import Outcome
@@ -61,3 +61,12 @@ def read(text: str) -> Outcome:
 def of(value: Any) -> Outcome:
     """An outcome given as a word, as JSON, or as it is."""
     return read(value) if isinstance(value, str) else Outcome.read(value)
+
+
+def with_lines(word: str, lines: Sequence[str]) -> dict[str, Any]:
+    """The end that a word says, as JSON, of an attempt that writes lines to its log, one a second."""
+    outcome = read(word)
+    said: dict[str, Any] = {"statusReason": outcome.status_reason, "seconds": outcome.seconds, "lines": [*lines]}
+    if outcome.exit_code is not None:
+        said["exitCode"] = outcome.exit_code
+    return said if outcome.reason is None else {**said, "reason": outcome.reason}

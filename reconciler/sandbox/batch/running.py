@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
-from reconciler.sandbox.batch import attempts, hosts, outcomes, placement, retry
+from reconciler.sandbox.batch import attempts, hosts, job_events, job_logs, outcomes, placement, retry, starts
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
 from reconciler.sandbox.batch.store import Host, Json, Row, Store
@@ -141,11 +141,13 @@ def _ready(store: Store, row: Row) -> None:
             store.runs[row.name].waits_for.discard(needed)
     if store.runs[row.name].waits_for:
         row.status = "PENDING"
+        job_events.changed(store, row)
         return
     if len({**row.props.get("_inherited_tags", {}), **row.tags}) > 50:
         _end(store, row, "FAILED", "The number of propagated tags exceeds the limit of 50.")
     elif "size" in row.props.get("arrayProperties", {}):
         row.status = "PENDING"
+        job_events.changed(store, row)
         for child in _family(store, row)[:-1]:
             _ready(store, child)
     else:
@@ -164,6 +166,7 @@ def _runnable(store: Store, row: Row) -> None:
         store.after(due, partial(_blocked, store, row, run.turn, limit))
     _watch(store, row.props["jobQueue"])
     _mirror(store, row)
+    job_events.changed(store, row)
     kick(store)
 
 
@@ -181,8 +184,10 @@ def _judge(store: Store, queue: str) -> None:
     if first is None:
         return
     if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
-        first.reason = placement.blocked_reason(store, first) or first.reason
+        before, first.reason = first.reason, placement.blocked_reason(store, first) or first.reason
         _mirror(store, first)
+        if first.reason and first.reason != before:
+            job_events.blocked(store, first)
     _watch(store, queue)
 
 
@@ -283,6 +288,7 @@ def _starting(store: Store, row: Row, turn: int) -> None:
     row.status, row.reason = "STARTING", ""
     attempts.begin(store, row)
     _mirror(store, row)
+    job_events.changed(store, row)
     store.after(store.settings.job_to_running, lambda: _running(store, row, turn))
 
 
@@ -290,14 +296,21 @@ def _running(store: Store, row: Row, turn: int) -> None:
     run = store.runs[row.name]
     if run.turn != turn:
         return
+    scripted = _scripted(store, row)
+    outcome = scripted or Outcome()
+    refused = starts.refused(store, row, scripted=scripted is not None)
+    if refused is not None or not outcome.starts:
+        _attempt_over(store, row, refused or outcome)
+        return
     row.status = "RUNNING"
     run.started = store.millis()
     row.props["startedAt"] = run.started
     attempts.running(store, row)
-    outcome = _outcome(store, row)
+    job_events.changed(store, row)
     limit = row.props.get("timeout", {}).get("attemptDurationSeconds")
     if limit is not None and outcome.seconds > limit:
-        outcome = Outcome(137, None, TIMED_OUT, limit)
+        outcome = Outcome(137, None, TIMED_OUT, limit, outcome.lines)
+    job_logs.script(store, row, outcome)
     _mirror(store, row)
     store.after(outcome.seconds, lambda: _finished(store, row, turn, outcome))
 
@@ -313,12 +326,12 @@ def _finished(store: Store, row: Row, turn: int, outcome: Outcome) -> None:
         _attempt_over(store, row, outcome)
 
 
-def _outcome(store: Store, row: Row) -> Outcome:
+def _scripted(store: Store, row: Row) -> Outcome | None:
     definition = attempts.definition_name(row)
     for pattern, script in store.settings.outcomes.items():
         if script and (fnmatchcase(row.props["jobName"], pattern) or fnmatchcase(definition, pattern)):
             return outcomes.of(script[min(len(row.props["attempts"]), len(script) - 1)])
-    return Outcome()
+    return None
 
 
 def _attempt_over(store: Store, row: Row, outcome: Outcome) -> None:
@@ -355,6 +368,7 @@ def _end(store: Store, row: Row, status: str, reason: str) -> None:
     row.status, row.reason = status, reason
     row.props["stoppedAt"] = store.millis()
     _mirror(store, row)
+    job_events.changed(store, row)
     store.after(store.settings.job_kept, lambda: _forget(store, row))
     for other in store.waiters.pop(row.name, ()):
         dependent = store.jobs.find(other)
@@ -380,7 +394,7 @@ def _mirror(store: Store, row: Row) -> None:
         return
     for node in _family(store, row)[:-1]:
         node.status, node.reason = row.status, row.reason
-        for member in ("startedAt", "stoppedAt", "attempts"):
+        for member in ("startedAt", "stoppedAt"):
             if member in row.props:
                 node.props[member] = row.props[member]
 

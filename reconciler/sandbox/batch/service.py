@@ -6,7 +6,7 @@ import copy
 import json
 import random
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -16,6 +16,7 @@ from reconciler.sandbox.batch import (
     consumables,
     fleet,
     job_definitions,
+    job_logs,
     job_queues,
     jobs,
     paging,
@@ -24,6 +25,7 @@ from reconciler.sandbox.batch import (
     scheduling_policies,
     service_environments,
     service_jobs,
+    snapshots,
     tags,
     validate,
 )
@@ -61,7 +63,7 @@ ROUTES: Mapping[str, Callable[[Store, Json], Json]] = {
     "DescribeSchedulingPolicies": scheduling_policies.describe,
     "DescribeServiceEnvironments": service_environments.describe,
     "DescribeServiceJob": service_jobs.describe,
-    "GetJobQueueSnapshot": jobs.snapshot,
+    "GetJobQueueSnapshot": snapshots.snapshot,
     "ListConsumableResources": consumables.list_all,
     "ListJobs": jobs.list_jobs,
     "ListJobsByConsumableResource": consumables.list_jobs,
@@ -153,6 +155,12 @@ class Batch:
             if running.interrupt(store, row):
                 return [row.name]
             return running.lose_instances(store, list(store.runs[row.name].hosts), reclaimed=True)
+
+    def write(self, job: str, texts: Sequence[str], container: str = "") -> list[str]:
+        """A job that runs writes lines now; returns the group and stream, or the driver. Raises `BatchError`."""
+        with self._lock:
+            self._store.settle()
+            return job_logs.write(self._store, job, texts, container)
 
     def service_roles(self) -> dict[str, str]:
         """The service role of each environment, both as ARNs."""

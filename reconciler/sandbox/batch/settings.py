@@ -12,6 +12,24 @@ from typing import Any, Literal
 
 
 @dataclass(frozen=True)
+class Line:
+    """A line that a container writes, `at` seconds after it has started; without `container`, the first one does."""
+
+    text: str
+    at: float = 0
+    container: str = ""
+
+    @classmethod
+    def read(cls, value: Line | str | Mapping[str, Any], index: int, seconds: float) -> Line:
+        """Also accepts JSON: `{text, at, container}`, or text alone, one line a second."""
+        if isinstance(value, Line):
+            return value
+        if isinstance(value, str):
+            return cls(value, min(index, seconds))
+        return cls(str(value["text"]), float(value.get("at", min(index, seconds))), str(value.get("container", "")))
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How one attempt of a job ends, after `seconds`; without `exit_code` no exit of the container is known."""
 
@@ -19,17 +37,26 @@ class Outcome:
     reason: str | None = None
     status_reason: str = "Essential container in task exited"
     seconds: float = 30
+    lines: tuple[Line, ...] = ()
+    """What the job writes meanwhile."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether the containers start, and the job is RUNNING, before it ends so."""
+        return not self.status_reason.startswith(("Task failed to start", "ResourceInitializationError"))
 
     @classmethod
     def read(cls, value: Outcome | Mapping[str, Any]) -> Outcome:
-        """Also accepts JSON: `{exitCode, reason, statusReason, seconds}`; a missing exit code is None."""
+        """Also accepts JSON: `{exitCode, reason, statusReason, seconds, lines}`; a missing exit code is None."""
         if isinstance(value, Outcome):
             return value
+        seconds = float(value.get("seconds", cls.seconds))
         return cls(
             exit_code=value.get("exitCode"),
             reason=value.get("reason"),
             status_reason=value.get("statusReason", cls.status_reason),
-            seconds=float(value.get("seconds", cls.seconds)),
+            seconds=seconds,
+            lines=tuple(Line.read(one, index, seconds) for index, one in enumerate(value.get("lines", ()))),
         )
 
 
@@ -71,6 +98,9 @@ class Settings:
     """Patterns of instance types that EC2 does not have now: `g4dn.*`; in one zone only: `p4d.24xlarge@eu-west-1a`."""
     vcpu_quotas: Mapping[str, int] = field(default_factory=dict)
     """Patterns of instance types, each with the account's limit of running vCPUs for them: `{"g*": 0}`."""
+    missing_images: Sequence[str] = ("no-container-image", "no-container-image:*")
+    """Patterns of container images that their registry does not have. Images of the account's own ECR are
+    missing if ECR does not have them, unless an outcome is set for the job."""
     unjoined: Sequence[str] = ()
     """Patterns of environments whose instances start and do not join the cluster."""
     blocked_after: float = 300

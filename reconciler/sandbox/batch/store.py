@@ -18,7 +18,7 @@ from typing import Any
 
 from reconciler.sandbox.batch.messages import exists, missing
 from reconciler.sandbox.batch.settings import Settings
-from reconciler.sandbox.batch.surroundings import Interface, Machine, Surroundings
+from reconciler.sandbox.batch.surroundings import Interface, Log, Machine, Surroundings
 from reconciler.sandbox.clock import Clock
 
 Json = dict[str, Any]
@@ -142,6 +142,8 @@ class Task:
     stopped_reason: str = ""
     containers: list[Json] = field(default_factory=list)
     """Name, and once it has stopped `exitCode` and `reason`."""
+    logs: dict[str, Log] = field(default_factory=dict)
+    """Where each container writes, by its name."""
 
 
 @dataclass

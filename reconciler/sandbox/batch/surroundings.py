@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,54 @@ class Interface:
     private_address: str
 
 
+@dataclass(frozen=True)
+class Log:
+    """Where a container writes its lines; `stream` is for CloudWatch Logs alone, `secrets` are options by name."""
+
+    driver: str
+    options: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    stream: str = ""
+    own_group: bool = True
+    """False for AWS Batch's group, which a job need not declare."""
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that is to start; `missing`: its image is not there, whatever its registry is."""
+
+    name: str
+    image: str
+    log: Log
+    secrets: tuple[tuple[str, str], ...] = ()
+    """What each environment variable is read from."""
+    missing: bool = False
+
+
+@dataclass(frozen=True)
+class Start:
+    """A task that is to start, and on what: `machine` is the task on Fargate, an instance elsewhere."""
+
+    containers: tuple[Container, ...]
+    fargate: bool
+    machine: str
+    architecture: str
+    job_role: str = ""
+    execution_role: str = ""
+    profile: str = ""
+    """The instance profile of an EC2 instance."""
+    scripted: bool = False
+    """Somebody has said how the job ends: its images are taken to be there."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a task does not start: the reason of the task and, if it is the fault of one, that of a container."""
+
+    status_reason: str
+    reason: str | None = None
+
+
 class Surroundings(Protocol):
     """The account around AWS Batch. Its methods must return at once and must not call Batch."""
 
@@ -123,4 +171,20 @@ class Surroundings(Protocol):
 
     def disconnect(self, interface_id: str) -> None:
         """Delete the network interface of a task."""
+        ...
+
+    def cannot_start(self, start: Start) -> Failure | None:
+        """Why a task cannot start, if that is certain; None: it starts."""
+        ...
+
+    def open_log(self, log: Log, at: float) -> None:
+        """A container that writes there has started."""
+        ...
+
+    def write(self, log: Log, text: str, about: Mapping[str, str], at: float) -> None:
+        """A container writes a line; `about` has what a log driver adds about the container."""
+        ...
+
+    def announce(self, kind: str, resources: Sequence[str], detail: Callable[[], Mapping[str, Any]], at: float) -> None:
+        """AWS Batch sends an event to EventBridge; `detail` is asked only if a rule may match."""
         ...

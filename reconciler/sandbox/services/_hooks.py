@@ -46,6 +46,11 @@ class ServiceSettings:
     trail_delay: float = 300
     """How long after its call an event can be looked up in CloudTrail."""
 
+    splunk_tokens: Sequence[str] = ()
+    """The tokens that the collector of logs accepts; empty: any."""
+    unreachable_collectors: Sequence[str] = ()
+    """Parts of addresses of log collectors that nothing listens at: `splunk.example.com`."""
+
     def change(self, values: dict[str, Any]) -> None:
         """Set new values, all or none; raises ``KeyError`` with the first name that is not a setting."""
         known = {one.name for one in fields(self)}
@@ -78,6 +83,9 @@ class Account:
 
     simulate: Callable[[str, Json, str], Json] = lambda *_: {}
     """The policy simulator's reply to an operation with parameters in a Region."""
+
+    deliver: Callable[[str, Json, str], str] = lambda *_: ""
+    """Region, event (detail-type, source, resources, detail), name of the bus -> the id that EventBridge gives it."""
 
     trail: Trail = field(init=False)
     """What CloudTrail has recorded."""

@@ -90,6 +90,11 @@ class Moto:
         self._dirty.add((service, _place(service, region)))
         self._replies.pop((service, _place(service, region)), None)
 
+    def until_written(self, service: str, region: str) -> dict[Any, Any]:
+        """What may be remembered until the next request that writes to the service, and no longer."""
+        found: dict[Any, Any] = self._replies[service, _place(service, region)]
+        return found
+
     def answer(self, service: str, operation: str, region: str, request: Request) -> Reply:
         """The reply of moto to a request; a write marks the backend for the next reset."""
         if not (region and service in _REPEATABLE and operation.startswith(_READS)) or operation in _EACH_ANEW:

@@ -216,3 +216,37 @@ def deleting_a_missing_rule_succeeds(call: ServiceCall) -> Json | None:
 
 def _bus(call: ServiceCall) -> str:
     return str(call.params.get("EventBusName") or "default").rpartition("/")[2]
+
+
+@RULES.before("PutEvents")
+def events_are_delivered(call: ServiceCall) -> Json:
+    """To all kinds of targets that the sandbox has, of which moto knows some.
+
+    https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+    """
+    entries = [_put(call, one) for one in call.params.get("Entries") or ()]
+    return {"FailedEntryCount": sum("ErrorCode" in one for one in entries), "Entries": entries}
+
+
+def _put(call: ServiceCall, entry: Json) -> Json:
+    for name in ("Source", "DetailType", "Detail"):
+        if not entry.get(name):
+            message = f"Parameter {name} is not valid. Reason: {name} is a required argument."
+            return {"ErrorCode": "InvalidArgument", "ErrorMessage": message}
+    if entry["Source"].startswith("aws."):
+        message = f"Not authorized for the source {entry['Source']}."
+        return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": message}
+    try:
+        detail = json.loads(entry["Detail"])
+    except ValueError:
+        detail = None
+    if not isinstance(detail, dict):
+        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+    bus = str(entry.get("EventBusName") or "default").rpartition("/")[2]
+    event = {
+        "detail-type": entry["DetailType"],
+        "source": entry["Source"],
+        "resources": entry.get("Resources") or [],
+        "detail": detail,
+    }
+    return {"EventId": call.account.deliver(call.region, event, bus)}

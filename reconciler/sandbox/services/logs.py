@@ -158,3 +158,87 @@ def groups_are_listed_by_tag(call: ServiceCall) -> Json:
             kind = _facts(call, name).get("logGroupClass", "STANDARD")
             found.append({"logGroupName": name, "logGroupArn": arn, "logGroupClass": kind})
     return {"logGroups": found}
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+@RULES.before("GetLogEvents")
+def events_are_read_by_token(call: ServiceCall) -> Json:
+    """A token is a place between two events: what is written later follows it, and at the end it is returned as sent.
+
+    Moto loses the first event of a stream that was read while it was empty.
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_GetLogEvents.html
+    """
+    stream = _group(call, _named_group(call)).streams.get(call.params["logStreamName"])
+    if stream is None:
+        raise Refusal("ResourceNotFoundException", "The specified log stream does not exist.")
+    since, until = call.params.get("startTime", 0), call.params.get("endTime")
+    found = [one for one in stream.events if one.timestamp >= since and (until is None or one.timestamp < until)]
+    found.sort(key=lambda one: one.timestamp)
+    most = int(call.params.get("limit") or 10_000)
+    if most > 10_000:
+        raise _too_many(most)
+    first, last = _window(call, len(found), most)
+    return {
+        "events": [one.to_response_dict() for one in found[first:last]],
+        "nextForwardToken": f"f/{last:056d}",
+        "nextBackwardToken": f"b/{first:056d}",
+    }
+
+
+def _window(call: ServiceCall, count: int, most: int) -> tuple[int, int]:
+    token = call.params.get("nextToken")
+    if not token:
+        first = 0 if call.params.get("startFromHead") else max(0, count - most)
+        return first, min(first + most, count)
+    found = re.fullmatch(r"([fb])/(\d{56})", token)
+    if not found:
+        raise Refusal("InvalidParameterException", "The specified nextToken is invalid.")
+    at = min(int(found[2]), count)
+    return (at, min(at + most, count)) if found[1] == "f" else (max(0, at - most), at)
+
+
+def _too_many(most: int) -> Refusal:
+    message = (
+        f"1 validation error detected: Value '{most}' at 'limit' failed to satisfy constraint: Member must have value "
+        "less than or equal to 10000"
+    )
+    return Refusal("InvalidParameterException", message)
+
+
+def _named_group(call: ServiceCall) -> str:
+    """The group by its name or, as an identifier, by its ARN."""
+    named = call.params.get("logGroupName") or call.params.get("logGroupIdentifier", "")
+    return str(named).rpartition(":log-group:")[2].removesuffix(":*")
+
+
+@RULES.before("FilterLogEvents")
+def streams_are_chosen_by_prefix(call: ServiceCall) -> Json | None:
+    """Events of all streams, or of those whose names begin so, ordered by time; moto knows no prefix.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html
+    """
+    group = _group(call, _named_group(call))
+    names, prefix = call.params.get("logStreamNames"), call.params.get("logStreamNamePrefix")
+    if names and prefix:
+        message = "LogStreamNames and LogStreamNamePrefix cannot be used together."
+        raise Refusal("InvalidParameterException", message)
+    if prefix:
+        names = [name for name in group.streams if name.startswith(prefix)]
+        if not names:
+            return {"events": [], "searchedLogStreams": []}
+    call.rewrite(
+        logGroupName=group.name,
+        logGroupIdentifier=None,
+        logStreamNamePrefix=None,
+        logStreamNames=names or None,
+        interleaved=True,
+    )
+    return None
+
+
+@RULES.before("StartLiveTail")
+def there_is_no_live_tail(_: ServiceCall) -> None:
+    """It is a stream of events from a host of its own, `streaming-logs.REGION`, which a loopback address cannot be."""
+    raise Refusal("NotImplemented", "the sandbox has no logs:StartLiveTail; poll with GetLogEvents", 501)

@@ -320,17 +320,17 @@ def due(account: Account) -> Iterator[tuple[str, str, Json]]:
                     group.schedules.pop(name, None)
 
 
-def identity(role: str, account: str) -> Json:
-    """The identity of EventBridge Scheduler in CloudTrail, with the role that a schedule names."""
+def identity(role: str, account: str, service: str = PRINCIPAL) -> Json:
+    """The identity of EventBridge, or its Scheduler, in CloudTrail, with the role that a rule or schedule names."""
     name = role.rpartition("/")[2]
-    arn = role.replace(":iam:", ":sts:").partition(":role/")[0] + f":assumed-role/{name}/scheduler"
+    arn = role.replace(":iam:", ":sts:").partition(":role/")[0] + f":assumed-role/{name}/{service.partition('.')[0]}"
     issuer = {"type": "Role", "arn": role, "accountId": account, "userName": name}
     return {
         "type": "AssumedRole",
         "arn": arn,
         "accountId": account,
         "sessionContext": {"sessionIssuer": issuer},
-        "invokedBy": PRINCIPAL,
+        "invokedBy": service,
     }
 
 

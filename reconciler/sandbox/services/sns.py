@@ -17,6 +17,7 @@ from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("sns")
 
+
 _PENDING = "PendingConfirmation"
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _SETTABLE = {"RawMessageDelivery", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "DeliveryPolicy"}
@@ -44,7 +45,8 @@ def subscription_event(account: Account, topic_arn: str, endpoint: str, event: s
     return found
 
 
-def _invalid(message: str) -> Refusal:
+def invalid(message: str) -> Refusal:
+    """The refusal of a parameter."""
     return Refusal("InvalidParameter", f"Invalid parameter: {message}")
 
 
@@ -60,12 +62,12 @@ def a_topic_is_not_an_upsert(call: ServiceCall) -> None:
         return
     live = (topic._tags or {}).items()  # noqa: SLF001  moto's only place for them
     if any((tag["Key"], tag["Value"]) not in live for tag in call.params.get("Tags") or []):
-        raise _invalid("Tags Reason: Topic already exists with different tags")
+        raise invalid("Tags Reason: Topic already exists with different tags")
     for attribute, value in (call.params.get("Attributes") or {}).items():
         kept = topic.__dict__.get("sandbox_kept", {})
         held = kept.get(attribute) or getattr(topic, re.sub(r"(?<!^)(?=[A-Z])", "_", attribute).lower(), None)
         if not _same(held, value):
-            raise _invalid("Attributes Reason: Topic already exists with different attributes")
+            raise invalid("Attributes Reason: Topic already exists with different attributes")
 
 
 def _same(live: Any, asked: str) -> bool:
@@ -94,11 +96,11 @@ def attributes_are_checked(call: ServiceCall) -> None:
     fifo = str(call.params.get("Name") or call.params.get("TopicArn")).endswith(".fifo")
     for name, value in given.items():
         if name == "DisplayName" and len(value) > 100:
-            raise _invalid("DisplayName Reason: Display name is too long")
+            raise invalid("DisplayName Reason: Display name is too long")
         if name.endswith("SampleRate") and not (value.isdecimal() and int(value) <= 100):
-            raise _invalid(f"Attributes Reason: {name} must be between 0 and 100")
+            raise invalid(f"Attributes Reason: {name} must be between 0 and 100")
         if name == "ContentBasedDeduplication" and value == "true" and not fifo:
-            raise _invalid("Content-based deduplication can only be set for FIFO topics")
+            raise invalid("Content-based deduplication can only be set for FIFO topics")
 
 
 @RULES.before("SetTopicAttributes")
@@ -112,16 +114,16 @@ def _check_policy(call: ServiceCall, text: str) -> None:
     try:
         document = json.loads(text)
     except ValueError:
-        raise _invalid("Policy Error: null") from None
+        raise invalid("Policy Error: null") from None
     if not isinstance(document, dict) or "Statement" not in document:
-        raise _invalid("Policy Error: null")
+        raise invalid("Policy Error: null")
     for statement in statements(document):
         actions = statement.get("Action", [])
         for action in map(str.lower, [actions] if isinstance(actions, str) else actions):
             if action in ("*", "sns:*") or not action.startswith("sns:"):
-                raise _invalid("Policy statement action out of service scope!")
+                raise invalid("Policy statement action out of service scope!")
     if missing_principal(call, document):
-        raise _invalid("Policy Error: PrincipalNotFound")
+        raise invalid("Policy Error: PrincipalNotFound")
 
 
 _FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
@@ -169,7 +171,7 @@ def dropped_attributes_are_reported(call: ServiceCall, result: Json) -> None:
 @RULES.after("GetTopicAttributes")
 def topics_count_their_subscriptions(call: ServiceCall, result: Json) -> None:
     """Pending and confirmed ones are counted apart."""
-    _expire_pending(call)
+    expire_pending(call)
     arn = call.params["TopicArn"]
     held = [one.arn for one in call.backend.subscriptions.values() if one.topic.arn == arn]
     pending = sum(one in call.regional for one in held)
@@ -181,13 +183,14 @@ def topics_count_their_subscriptions(call: ServiceCall, result: Json) -> None:
 def tags_are_checked(call: ServiceCall) -> None:
     """Tag keys that begin with ``aws:`` are refused."""
     if any(tag["Key"].lower().startswith("aws:") for tag in call.params.get("Tags") or []):
-        raise _invalid("Reason: aws: prefixed tag key names are not allowed for external use.")
+        raise invalid("Reason: aws: prefixed tag key names are not allowed for external use.")
 
 
 # --- subscriptions ---------------------------------------------------------------------------------------------------
 
 
-def _expire_pending(call: ServiceCall) -> None:
+def expire_pending(call: ServiceCall) -> None:
+    """Delete the subscriptions that were not confirmed in time."""
     expires = call.account.settings.pending_expires
     for arn, asked in list(call.regional.items()):
         if call.now - asked >= expires or arn not in call.backend.subscriptions:
@@ -199,7 +202,7 @@ def _expire_pending(call: ServiceCall) -> None:
 @RULES.before("Subscribe", "ListSubscriptions", "ListSubscriptionsByTopic", "GetSubscriptionAttributes", "Unsubscribe")
 def pending_subscriptions_expire(call: ServiceCall) -> None:
     """A subscription that is not confirmed in time is deleted."""
-    _expire_pending(call)
+    expire_pending(call)
 
 
 @RULES.before("Subscribe")
@@ -207,19 +210,19 @@ def subscriptions_are_checked(call: ServiceCall) -> None:
     """Protocols have endpoints of a certain form; different attributes for an existing subscription are refused."""
     protocol, endpoint = call.params.get("Protocol", ""), call.params.get("Endpoint", "")
     if protocol in ("email", "email-json") and not _ADDRESS.fullmatch(endpoint):
-        raise _invalid("Email address")
+        raise invalid("Email address")
     if protocol in ("http", "https") and not endpoint.startswith(f"{protocol}://"):
-        raise _invalid("Endpoint must match the specified protocol")
+        raise invalid("Endpoint must match the specified protocol")
     known = ("http", "https", "email", "email-json", "sms", "sqs", "application", "lambda", "firehose")
     if protocol not in known:
-        raise _invalid(f"Does not support this protocol string: {protocol}")
+        raise invalid(f"Does not support this protocol string: {protocol}")
     if protocol == "sqs" and endpoint.endswith(".fifo") and not call.params["TopicArn"].endswith(".fifo"):
-        raise _invalid("Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
+        raise invalid("Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics")
     _check_redrive((call.params.get("Attributes") or {}).get("RedrivePolicy"))
-    live = _subscription(call)
+    live = subscription_of(call)
     asked = call.params.get("Attributes") or {}
     if live and any(not _same(live.attributes.get(name, ""), value) for name, value in asked.items()):
-        raise _invalid("Attributes Reason: Subscription already exists with different attributes")
+        raise invalid("Attributes Reason: Subscription already exists with different attributes")
 
 
 @RULES.before("SetSubscriptionAttributes")
@@ -234,9 +237,9 @@ def _check_redrive(text: str | None) -> None:
     try:
         policy = json.loads(text or "{}")
     except ValueError:
-        raise _invalid("RedrivePolicy: failed to parse JSON.") from None
+        raise invalid("RedrivePolicy: failed to parse JSON.") from None
     if policy and ":sqs:" not in str(policy.get("deadLetterTargetArn")):
-        raise _invalid("RedrivePolicy: deadLetterTargetArn is an invalid arn")
+        raise invalid("RedrivePolicy: deadLetterTargetArn is an invalid arn")
 
 
 @RULES.before("Subscribe")
@@ -250,7 +253,7 @@ def attributes_are_kept(call: ServiceCall) -> None:
 @RULES.after("Subscribe")
 def email_subscriptions_are_pending(call: ServiceCall, result: Json) -> None:
     """An email subscription is pending until its recipient confirms it."""
-    live = _subscription(call)
+    live = subscription_of(call)
     if live is None:
         return
     for name, value in call.memory.pop("attributes", {}).items():
@@ -287,12 +290,13 @@ def pending_subscriptions_cannot_be_cancelled(call: ServiceCall) -> None:
     """Unsubscribe is refused before the subscription is confirmed."""
     arn = call.params["SubscriptionArn"]
     if not re.fullmatch(r"arn:[^:]+:sns:[^:]+:\d{12}:[^:]+:[^:]+", arn):
-        raise _invalid("SubscriptionArn Reason: An ARN must have at least 6 elements, not 1")
+        raise invalid("SubscriptionArn Reason: An ARN must have at least 6 elements, not 1")
     if arn in call.regional:
-        raise _invalid("SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation")
+        raise invalid("SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation")
 
 
-def _subscription(call: ServiceCall) -> Any:
+def subscription_of(call: ServiceCall) -> Any:
+    """The subscription that a request for one names; None if it does not exist."""
     wanted = (call.params.get("TopicArn"), call.params.get("Protocol"), call.params.get("Endpoint"))
     return next((one for one in _all(call) if (one.topic.arn, one.protocol, one.endpoint) == wanted), None)
 

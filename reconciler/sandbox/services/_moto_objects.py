@@ -1,0 +1,45 @@
+"""Moto's objects that the sandbox makes or changes itself: lines of logs, messages of topics, queues of SQS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from moto.backends import get_backend
+from moto.core.exceptions import ServiceException
+from moto.logs.models import LogEvent
+from moto.sns.models import Subscription
+
+REFUSED = ServiceException
+"""What moto's objects raise where a service refuses a request."""
+_by_moto = Subscription.publish
+
+
+def log_event(millis: int, text: str) -> Any:
+    """A line that is written and ingested at the same time."""
+    return LogEvent(millis, {"timestamp": millis, "message": text})
+
+
+def queues(account: str, region: str) -> Any:
+    """The backend of SQS."""
+    return get_backend("sqs")[account][region]
+
+
+def keep_messages(keep: Callable[[Any, str, str | None], None]) -> None:
+    """Have subscriptions give messages to ``keep``, with their subject, except those to queues.
+
+    Moto would send them over the network, or drop them.
+    """
+
+    def publish(subscription: Any, message: str, *args: Any, **more: Any) -> None:
+        if subscription.protocol == "sqs":
+            _by_moto(subscription, message, *args, **more)
+            return
+        matcher = subscription._filter_policy_matcher  # noqa: SLF001  moto's only place for it
+        if matcher is not None and not matcher.matches(more.get("message_attributes"), message):
+            return
+        if more.get("message_structure") == "json":
+            message = subscription._parse_message_structure(message, subscription.protocol)  # noqa: SLF001
+        keep(subscription, message, more.get("subject"))
+
+    setattr(Subscription, "publish", publish)  # noqa: B010  mypy refuses an assignment
