@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -80,4 +81,7 @@ def test_the_caller_is_checked_by_default(permitted: Permitted, tmp_path: Path) 
     )
     assert found.code == 1
     assert "user/somebody-" in found.told
-    assert "has no permission for sns:CreateTopic" in found.told
+    lines = [line.partition(" has no permission for ")[2] for line in found.told.splitlines()]
+    services = [{*re.findall(r"\b([a-z0-9]+):[A-Z]", line.partition(" on ")[0])} for line in lines if line]
+    assert sorted(map(sorted, services)) == [["ec2"], ["iam"], ["sns"], ["ssm"]], "one problem for each service"
+    assert "2 actions: ec2:CreateSecurityGroup (2 resources), ec2:CreateTags" in lines
