@@ -799,6 +799,13 @@ OPEN_TRUST = _audit(
     "Name the services or roles that may assume it.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
 )
+MISSING_TRUST = _audit(
+    ("error",),
+    "missing-trust",
+    "The trust policy of a role lacks the service of the jobs or instances that use it: they cannot assume it.",
+    "Name the service in the trust policy, or name another role.",
+    "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html",
+)
 
 # --- safety rails -----------------------------------------------------------------------------------------------------
 
