@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Call, Json, Refused, Reply
@@ -29,11 +29,21 @@ _ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-r
 _USER = re.compile(r"arn:[^:]+:iam::\d{12}:(user|role)/.+")
 
 
-def check(session: Session, document: Mapping[str, Any], role: str | None) -> list[Problem]:
-    """A problem for each action and resource of the plan that ``role``, by default the caller, has no permission for.
+def check(session: Session, document: Mapping[str, Any], role: str | None, *, required: bool = True) -> list[Problem]:
+    """A problem for each service with actions of the plan that ``role``, by default the caller, has no permission for.
+    Of an environment that is applied by a role of its own (`roleArn`), that one is meant by ``role``.
 
-    Raises Problems where the simulator does not answer.
+    Where the simulator does not answer there is a warning, or, where an answer is ``required``, it raises Problems.
     """
+    try:
+        return _checked(session, document, role and session.env.role.get("roleArn", role))
+    except Problems as error:
+        if required or any(problem.code != codes.PERMISSIONS_UNKNOWN for problem in error.problems):
+            raise
+        return [replace(problem, warning=True) for problem in error.problems]
+
+
+def _checked(session: Session, document: Mapping[str, Any], role: str | None) -> list[Problem]:
     from reconciler.account.reader import Reader  # noqa: PLC0415  (needs boto3, which most commands do without)
 
     principal = role or _caller(session)
