@@ -142,7 +142,7 @@ def is_it(sought: Search, found: Recording) -> bool:
     """Whether the event made one of the changes: a call of that name that succeeded, names the resource, and says the
     members that differ, with another value than the declared one. AWS Batch's own calls, which scale, did not.
     """
-    return _is_about(sought, found) and (not sought.events[found.name] or bool(made(sought, found)))
+    return _is_about(sought, found) and (not sought.events[found.name] or bool(explained(sought, found)))
 
 
 def _is_about(sought: Search, found: Recording) -> bool:
@@ -151,8 +151,8 @@ def _is_about(sought: Search, found: Recording) -> bool:
     return any(_is_named(value, sought) for path in sought.recorded.named for value in _values(found.parameters, path))
 
 
-def made(sought: Search, found: Recording) -> list[Change]:
-    """The changes that the event made."""
+def explained(sought: Search, found: Recording) -> list[Change]:
+    """The changes that the event explains."""
     if not _is_about(sought, found):
         return []
     return [change for change in sought.events[found.name] if _touches(sought.recorded, found, change)]

@@ -290,7 +290,7 @@ def _callers(history: History, sought: Search, window: Window) -> list[ChangedBy
         wanted = [one for one in streams if one is by_name or _is_wanted(sought.events[one.value], missing)]
         hits = (_hits(history, stream, sought, window) for stream in wanted)
         for found in heapq.merge(*hits, key=lambda one: -one.at):
-            if own := [change for change in events.made(sought, found) if change.path in missing]:
+            if own := [change for change in events.explained(sought, found) if change.path in missing]:
                 made.append((found, own))
                 missing -= {change.path for change in own}
             if not missing:

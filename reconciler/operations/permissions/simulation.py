@@ -71,7 +71,7 @@ def _checked(session: Session, document: Mapping[str, Any], role: str | None) ->
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """A need that is not met, the simulator's result about it, and what needs it."""
+    """A need that is not met, the simulator's result about it, and the reasons for the need."""
 
     need: Need
     result: Json
