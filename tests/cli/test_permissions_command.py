@@ -92,7 +92,7 @@ def test_files_are_small_enough_to_be_attached(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["prod.yaml", "--for", "why"], "'why' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
+        (["prod.yaml", "--for", "nothing"], "'nothing' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
         (["prod.yaml", "--also", "topic"], "there is no section topic"),
         (["prod.yaml", "--out-dir", "prod.yaml"], "prod.yaml cannot be written"),
         (["nowhere"], "nowhere"),
