@@ -74,7 +74,7 @@ def warnings() -> Problem:
 
 def changed(drift: Drift) -> Drift:
     by = {"event": "PutRetentionPolicy", "at": "2026-01-31T12:00:00Z", "who": "user ann", "via": "console"}
-    return replace(drift, since="new", changed_by=by)
+    return replace(drift, since="new", changed_by=by, also_changed_by=({**by, "event": "TagResource"},))
 
 
 def test_nothing_in_a_part_is_obeyed(tmp_path: Path) -> None:

@@ -133,6 +133,8 @@ TOPIC = f"arn:aws:sns:eu-west-1:{MAIN}:oncall"
 def changed_by_hand(served: Sandbox) -> None:
     """What people do at night: a retention, a tag, a deletion, and something of ours that nobody declares."""
     client(served, "logs", "dev").put_retention_policy(logGroupName="/dev/jobs", retentionInDays=7)
+    arn = f"arn:aws:logs:eu-west-1:{MAIN}:log-group:/dev/jobs"
+    client(served, "logs", "dev").tag_resource(resourceArn=arn, tags={"owner": "someone"})
     batch = client(served, "batch", "dev")
     (policy,) = batch.list_scheduling_policies()["schedulingPolicies"]
     batch.tag_resource(resourceArn=policy["arn"], tags={"owner": "someone"})
@@ -149,7 +151,7 @@ def statuses(document: Any) -> dict[str, str]:
     return {one["environment"]: one["status"] for one in reports.report(document)["environments"]}
 
 
-def drifts(document: Any, name: str, member: str = "drift") -> dict[str, str]:
+def drifts(document: Any, name: str, member: str = "drift") -> dict[str, Any]:
     (one,) = (one for one in document["environments"] if one["environment"] == name)
     return {entry["address"]: entry[member] for entry in one["plan"]["resource_changes"] if member in entry}
 
@@ -183,7 +185,8 @@ def test_people_change_an_estate_at_night(
 
     assert told.code == 2, told.err
     events = ["DeleteTopic", "PutRetentionPolicy", "TagResource"]
-    assert "also_changed_by" not in told.out
+    also = [[one["event"] for one in more] for more in drifts(told.json, "dev", "also_changed_by").values()]
+    assert also == [["TagResource"]], "of the log group, which the retention comes before"
     assert sorted(one["event"] for one in callers(told.json, "dev")) == events
     assert [one["event"] for one in callers(told.json, "partner")] == ["CreateTopic"]
     (Path("last.json")).write_text(told.out)
@@ -223,7 +226,7 @@ def test_people_change_an_estate_at_night(
         (one["ruleId"], one["locations"][0]["physicalLocation"]["region"]["startLine"])
         for one in runs[f"reconcile-drift/dev/{MAIN}/eu-west-1/"]["results"]
     }
-    assert by_rule == {("drift-changed", 4), ("drift-changed", 8), ("drift-missing", 6)}
+    assert by_rule == {("drift-changed", 3), ("drift-changed", 4), ("drift-changed", 8), ("drift-missing", 6)}
 
     # --- the notices: without values, and the URL nowhere ---
     assert writes(shell) == ["sns:Publish"]
@@ -239,6 +242,8 @@ def test_people_change_an_estate_at_night(
     assert same.code == 2 and "nothing new." in same.out and "still there: " in same.out
     assert writes(shell) == [] and hook.got == []
     client(served, "logs", "dev").put_retention_policy(logGroupName="/dev/jobs", retentionInDays=30)
+    arn = f"arn:aws:logs:eu-west-1:{MAIN}:log-group:/dev/jobs"
+    client(served, "logs", "dev").untag_resource(resourceArn=arn, tagKeys=["owner"])
     client(served, "sns", "prod").delete_topic(TopicArn=f"arn:aws:sns:us-east-1:{MAIN}:prod-alarms")
     hook.answers = [302, 503, 503, 503]
     monkeypatch.setattr("reconciler.operations.drift.notify.PAUSES", (0.01, 0.01))
