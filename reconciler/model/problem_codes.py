@@ -355,10 +355,11 @@ MISSING_PERMISSION = _either(
     "conditions that are not known before.",
     "Add the action to its policies; `reconcile permissions ENV --for apply` prints the policy.",
 )
-PERMISSIONS_UNKNOWN = _error(
+PERMISSIONS_UNKNOWN = _either(
     "permissions-unknown",
     "The permissions of a role cannot be checked: IAM refuses the simulation, or does not have the role.",
-    "Allow `iam:SimulatePrincipalPolicy`, or pass `--apply-role` with the ARN of a role.",
+    "Allow `iam:SimulatePrincipalPolicy`, or pass `--apply-role` with the ARN of a role. With `--apply-role` it is a "
+    "warning, unless there is `--check-permissions`, too.",
 )
 
 # --- values of fields -------------------------------------------------------------------------------------------------
