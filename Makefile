@@ -69,8 +69,9 @@ fmt: dev ## rewrite the code as `make lint` wants it
 schemas: setup ## regenerate the schema for editors from those of the kinds
 	$(BIN)/python -m tools.schemas
 
-docs: setup ## regenerate docs/errors.md, docs/reference/ and GitLab's component from what they are about
+docs: setup ## regenerate docs/errors.md, docs/reference/, the table of docs/why.md and GitLab's component from what they are about
 	$(BIN)/python -m tools.errors_doc
+	$(BIN)/python -m tools.why_doc
 	$(BIN)/python -m tools.reference_doc
 	$(BIN)/python -m tools.gitlab_component
 

@@ -27,6 +27,8 @@ def wanted() -> list[str]:
     kinds = discover().values()
     found = {action for kind in kinds for action in kind.access.actions}
     found |= {action for kind in kinds if kind.audit for action in (*kind.audit.reads, *kind.audit.actions)}
+    found |= {action for kind in kinds if kind.diagnosis for action in kind.diagnosis.permissions}
+    found |= {action for kind in kinds if kind.status for action in kind.status.permissions}
     lists = (one.call.action for kind in kinds for one in kind.complete_lists)
     return sorted({*found, *BESIDE_KINDS, *lists, *(action for kind in kinds for action in _more(kind))})
 

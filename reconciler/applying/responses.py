@@ -175,7 +175,7 @@ def _interpret_item(running: Running, wait: Wait, item: Json, now: float) -> Ste
             return StepResult(step, StepState.AGAIN, f"{_status(wait, item)}: {reason}", because=because)
         if not running.has_changed and now - running.started_at < wait.grace:
             return _not_yet(running, wait, _status(wait, item), now)
-        cause = next((known for known in wait.causes if known.text in reason), None)
+        cause = next((known for known in wait.causes if known.matches(reason)), None)
         message = f"{_status(wait, item)}: {reason}" + (f"\n      {cause.advice}" if cause else "")
         return StepResult(step, StepState.FAILED, message, path=cause.path if cause else "")
     running.has_changed = True

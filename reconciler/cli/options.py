@@ -99,6 +99,16 @@ def addresses(ctx: typer.Context, incomplete: str) -> list[str]:
     return [address for address in known if address.startswith(incomplete)]
 
 
+def of_kinds(ctx: typer.Context, member: str, incomplete: str) -> list[str]:
+    """Completes the key or the address of a resource whose kind has an optional member (``retries``)."""
+    from reconciler.config.expressions import address as parsed  # noqa: PLC0415  (as above)
+    from reconciler.kinds import discover  # noqa: PLC0415
+
+    ours = {section for section, kind in discover().items() if getattr(kind, member) is not None}
+    known = [found for found in map(parsed, addresses(ctx, "")) if found is not None and found.section in ours]
+    return [name for one in known for name in (one.name, str(one)) if name.startswith(incomplete)]
+
+
 def sections(incomplete: str) -> list[str]:
     """Completes SECTION."""
     from reconciler.kinds import discover  # noqa: PLC0415  (only some commands need it)
@@ -212,6 +222,22 @@ def plan_options(
 def variables(var: Iterable[str] | None, var_file: Iterable[str] | None) -> dict[str, Given]:
     """The values of variables from the command line and the process's environment. Raises Problems."""
     return gather(os.environ, var_file or (), var or ())
+
+
+def env_and(env: str | None, other: str | None) -> tuple[str | None, str | None]:
+    """ENV and what follows it: a single word is an environment if there is one, else the other."""
+    if env is None or other is not None or is_environment(env):
+        return env, other
+    return None, env
+
+
+def is_environment(word: str) -> bool:
+    """Whether ``word`` means an environment from here."""
+    try:
+        files.find_environment(word, Path.cwd())
+    except Problems:
+        return False
+    return True
 
 
 def address(text: str) -> Address:

@@ -100,7 +100,7 @@ class Audit:
     shown_by: str
     everything: bool = False
     rules: tuple[Rule, ...] = ()
-    causes: tuple[Cause, ...] = ()
+    causes: Callable[[], tuple[Cause, ...]] = tuple
     users: str = ""
     actions: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()

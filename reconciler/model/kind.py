@@ -66,8 +66,10 @@ from .api import Api
 from .attempts import Retries
 from .audit import Audit
 from .declared import Declared
+from .diagnosis import Diagnoser
 from .expansion import Expansion
 from .granted import Granted
+from .jobs import Submission, Takes
 from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .recorded import Recorded
@@ -88,6 +90,7 @@ from .resources import (
     Resource,
     Want,
 )
+from .status import StatusReader
 from .steps import Action, Call, CompleteList, Reads
 from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Path, Scope
 
@@ -188,6 +191,8 @@ class Kind:
     api: Api | None = None
     #: What `audit` looks for; without it, objects of this kind are not audited.
     audit: Audit | None = None
+    #: How its objects are right now: for `reconcile status`.
+    status: StatusReader | None = None
     #: The file that `import` writes declarations to, without its ending; empty: that of the section's name.
     file: str = ""
     #: What other tools call one, for `import`.
@@ -276,6 +281,12 @@ class Kind:
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
     #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
     retries: Callable[[Json], Retries] | None = None
+    #: How what is wrong with one, or with what it runs, is found out: for `reconcile why`.
+    diagnosis: Diagnoser | None = None
+    #: How jobs of one are submitted, by its declared properties: for `reconcile jobs`.
+    submits: Callable[[Json], Submission] | None = None
+    #: Which jobs one takes, by what is declared: for `reconcile jobs`.
+    takes_jobs: Callable[[Resource, Declared], Takes] | None = None
     #: The objects of this kind, by physical name or ARN, that the text of properties mentions.
     mentions: Callable[[Json], Iterable[str]] = _nothing
 

@@ -323,6 +323,30 @@ LOOKUP_REFUSED = _either(
     "Allow the action that the message names.",
 )
 
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+JOB_CALL_REFUSED = _error(
+    "job-call-refused",
+    "AWS refused a call of `reconcile jobs`, with the reason that the message has.",
+    "Allow the action that the message names (`reconcile permissions --for jobs` prints all), or correct the request.",
+)
+UNKNOWN_JOB = _error(
+    "unknown-job",
+    "AWS Batch has no such job: it never existed, is in another account or Region, or ended more than 7 days ago.",
+    "List the jobs with `reconcile jobs list`.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_states.html",
+)
+SUBMITTED_PERHAPS = _error(
+    "submitted-perhaps",
+    "The reply to SubmitJob was lost, and it is unknown whether the job exists. It is not submitted again.",
+    "Look for its name with `reconcile jobs list --name NAME`, and submit again if there is none.",
+)
+NOT_CONNECTABLE = _error(
+    "not-connectable",
+    "There is nothing to connect to: the job is not running, or its machine is unknown.",
+    "Wait until the job is RUNNING, and see `reconcile jobs show`.",
+)
+
 # --- permissions ------------------------------------------------------------------------------------------------------
 
 MISSING_PERMISSION = _either(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, TypeAlias, TypeVar
 
+from . import fragments
 from .values import EMPTY, Json
 
 T = TypeVar("T")
@@ -196,11 +197,15 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A known reason for a failed wait: a fragment of AWS's text, the hint, and the property (dotted)."""
+    """A known reason for a failed wait: a pattern of AWS's text (:mod:`.fragments`), the hint, the path."""
 
     text: str
     advice: str
     path: str = ""
+
+    def matches(self, reason: str) -> bool:
+        """Whether this is the cause of a failure with AWS's text ``reason``."""
+        return fragments.matches(self.text, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +218,7 @@ class Wait:
     gone      done also when there is no item, or the read is refused with one of ``absent``
     fail      failed when one of these members has one of its values, with the text at ``reason``
     repair    the call that may repair the failure
-    causes    known reasons: the first whose fragment is in the text has the hint
+    causes    known reasons: the first whose pattern is in the text has the hint
     grace     seconds for which a failure that exists from the start is ignored
     timeout   seconds, after which the wait fails; with ``or_go_on`` it then counts as done
     at_end    reads after the timeout, which return a text for the message: what takes so long

@@ -140,7 +140,7 @@ def _readme(text: str, template: str, name: str, directory: Path) -> str:
     """The template's README with the name and the directory of the new environment."""
     typed = shlex.quote(os.path.relpath(directory)).encode("utf-8", "replace").decode()
     where = "" if directory.resolve() == Path.cwd() else typed
-    commands = re.compile(rf"^(reconcile \w+) {template}(?= |$)", re.MULTILINE)
+    commands = re.compile(rf"^(reconcile(?: \w+)+) {template}(?= |$)", re.MULTILINE)
     text = commands.sub(lambda found: f"{found[1]} {where}".rstrip(), text)
     text = text.replace(f"environments/{template}/", f"{where}/" if where else "")
     about = f"In the account its names begin with `{name}-` (`namePrefix` in `environment.yaml`).\n\n## "

@@ -308,6 +308,17 @@ def break_lock(session: Session, approve: Callable[[str], bool]) -> str | None:
     return f"Broke the lock of {lock_place(session)}, which was held by {holder}."
 
 
+def now_at(session: Session) -> float:
+    """The time in seconds since the epoch, by the clock of AWS, or of the sandbox, which its user may have moved on."""
+    endpoint = session.client.endpoint
+    if endpoint is not None and endpoint.name == SANDBOX:
+        from reconciler.sandbox import process  # noqa: PLC0415  (as above)
+
+        with suppress(OSError, ValueError, LookupError):  # it has just ended, which the next call will show
+            return float(process.control(endpoint.url, "clock")["now"])
+    return time.time() + session.client.skew
+
+
 def lock_place(session: Session) -> str:
     """The environment and where it is: ``prod in account 123456789012 (eu-west-1)``."""
     where = ", ".join(filter(None, (session.scope.region, session.mask.line(session.client.elsewhere()))))

@@ -27,7 +27,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from reconciler.account.client import AwsClient
 from reconciler.kinds import discover
-from reconciler.kinds.batch.compute_environment.waits import CAUSES
+from reconciler.kinds.batch._diagnosis.causes import of_environments
 from reconciler.model import Call, Proof, Refused, Reply, compact
 from reconciler.sandbox import process
 from tests.properties.test_killed import ENVIRONMENTS, counted, read
@@ -348,7 +348,7 @@ REASONS = {  # https://docs.aws.amazon.com/batch/latest/userguide/invalid_comput
 
 @pytest.mark.parametrize(("reason", "path"), REASONS.items())
 def test_every_known_cause_names_its_property(reason: str, path: str) -> None:
-    cause = next(known for known in CAUSES if known.text in reason)
+    cause = next(known for known in of_environments() if known.matches(reason))
 
     assert cause.path == path
     assert path.rpartition(".")[2] in cause.advice or path == "type"

@@ -85,7 +85,6 @@ def trusted(document: Any) -> set[str]:
         (
             "dcv-desktop",
             {
-                ": end-of-support",  # the AMI of the article is of Amazon Linux 2
                 "computeEnvironments.DCV-GPU-CE: no-updates-in-place",
                 "jobDefinitions.DCV-GPU-JD: privileged",
                 "securityGroups.dcv-sg: open-to-all",
@@ -412,6 +411,8 @@ def test_dcv_compute_environment() -> None:
         "computeResources.maxvCpus": 16,
         "computeResources.allocationStrategy": "BEST_FIT_PROGRESSIVE",
         "computeResources.instanceTypes[0]": "g4dn.2xlarge",
+        "computeResources.instanceTypes[1]": "g5.2xlarge",
+        "computeResources.instanceTypes[2]": "g6.2xlarge",
         "computeResources.subnets": "${lookups.subnets}",
         "computeResources.securityGroupIds[0]": "dcv-sg",
         "computeResources.instanceRole": "dcv-ecs-batch-role",
@@ -435,10 +436,16 @@ def test_dcv_queue_and_job_definition() -> None:
         "containerProperties.image": "${repositories.dcv.uri}",
         "containerProperties.vcpus": 8,
         "containerProperties.memory": 2048,
+        "containerProperties.resourceRequirements[0].type": "GPU",
+        "containerProperties.resourceRequirements[0].value": "1",
         "containerProperties.privileged": True,
         "containerProperties.user": "root",
         "containerProperties.environment[0].name": "DISPLAY",
         "containerProperties.environment[0].value": "0",
+        "containerProperties.environment[1].name": "DCV_LOGIN_SECRET",
+        "containerProperties.environment[1].value": "${secrets.Run_DCV_in_Batch.arn}",
+        "containerProperties.environment[2].name": "DCV_TOPIC_SECRET",
+        "containerProperties.environment[2].value": "${secrets.DCV_Session_Ready_Notification.arn}",
     }
 
 

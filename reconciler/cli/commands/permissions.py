@@ -71,8 +71,7 @@ def permissions(
         Purpose | None,
         typer.Option(
             "--for",
-            help="The command that the policy is for (apply includes destroy; audit needs no ENV); default: plan. "
-            "Not yet: why, jobs.",
+            help="The command that the policy is for (apply includes destroy; audit needs no ENV); default: plan.",
         ),
     ] = None,
     form: Annotated[

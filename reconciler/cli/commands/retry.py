@@ -9,11 +9,9 @@ from typing import Annotated, Final
 import typer
 
 from reconciler.cli import reporting
-from reconciler.cli.options import Format, FormatOption, VarFiles, Vars, addresses, environments, variables
+from reconciler.cli.options import Format, FormatOption, VarFiles, Vars, env_and, environments, of_kinds, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
-from reconciler.config import files
-from reconciler.config.expressions import address
 from reconciler.model import problem_codes as codes
 from reconciler.model.attempts import Cause
 from reconciler.model.exit_codes import ERROR
@@ -28,11 +26,7 @@ APP: Final = typer.Typer(**STYLE)
 
 def _definitions(ctx: typer.Context, incomplete: str) -> list[str]:
     """Completes JOB-DEFINITION."""
-    from reconciler.kinds import discover  # noqa: PLC0415  (only completion needs it here)
-
-    ours = {section for section, kind in discover().items() if kind.retries is not None}
-    known = [found for found in map(address, addresses(ctx, "")) if found is not None and found.section in ours]
-    return [name for one in known for name in (one.name, str(one)) if name.startswith(incomplete)]
+    return of_kinds(ctx, "retries", incomplete)
 
 
 def _first_word(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -115,7 +109,7 @@ def retry(
         root, terminal.root = terminal.root, ""  # problems are in the file of expectations now
         _show_checked(terminal, retry_expectations.check(loaded.env, cases, root))
         return
-    env, definition = _words(env, definition)
+    env, definition = env_and(env, definition)
     loaded = reporting.read(terminal, env, strict=False, given=variables(var, var_file))
     of = retry_report.subject(loaded.env, definition, terminal.root)
     if described and outcome:
@@ -140,17 +134,6 @@ def retry(
             terminal.document(terminal.mask.value(shown.table_document(table)))
         else:
             terminal.result(terminal.mask.text(shown.table_text(table)))
-
-
-def _words(env: str | None, definition: str | None) -> tuple[str | None, str | None]:
-    """ENV and JOB-DEFINITION: a single word is an environment if there is one, else a definition."""
-    if env is None or definition is not None:
-        return env, definition
-    try:
-        files.find_environment(env, Path.cwd())
-    except Problems:
-        return None, env
-    return env, None
 
 
 def _show_step(terminal: Terminal, of: Subject, asked: Asked, attempt: int) -> None:

@@ -86,7 +86,7 @@ def _general(estate: Estate, known: Collection[str]) -> Iterator[tuple[str, Live
 def _invalid(kind: Kind, live: Live) -> Iterator[AuditFinding]:
     if not live.invalid or kind.audit is None:
         return
-    call, cause = kind.audit.shown_by, next((one for one in kind.audit.causes if one.text in live.reason), None)
+    call, cause = kind.audit.shown_by, next((one for one in kind.audit.causes() if one.matches(live.reason)), None)
     yield AuditFinding(
         code=codes.INVALID_RESOURCE,
         severity="error",

@@ -50,6 +50,10 @@ BESIDE_KINDS: Final = (
     *("ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeImages"),
     *("ssm:GetParameter", "elasticfilesystem:DescribeFileSystems", "kms:DescribeKey", "ecr:DescribeImages"),
     *("secretsmanager:DescribeSecret", "iam:GetRole", "batch:TerminateJob"),
+    # the commands on jobs
+    *("batch:SubmitJob", "batch:DescribeJobs", "batch:ListJobs", "logs:GetLogEvents", "logs:FilterLogEvents"),
+    *("ecs:DescribeContainerInstances", "ecs:DescribeTasks"),
+    *("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces"),
 )
 
 

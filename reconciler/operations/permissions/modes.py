@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from reconciler.operations.permissions.actions import EVENTS, WITHOUT_INDEX
-from reconciler.operations.permissions.needs import ANY, Needs, anywhere, of_apply, of_audit, of_plan
+from reconciler.operations.permissions.jobs import of_jobs
+from reconciler.operations.permissions.needs import ANY, Needs, anywhere, of_apply, of_audit, of_plan, of_status, of_why
 from reconciler.operations.permissions.resources import Estate
 
 #: What a command needs of an estate, and of sections of which nothing is declared any more.
@@ -22,6 +23,9 @@ class Purpose(StrEnum):
     drift = "drift"
     snapshot = "snapshot"
     audit = "audit"
+    why = "why"
+    status = "status"
+    jobs = "jobs"
 
 
 def of_drift(estate: Estate, also: Sequence[str] = ()) -> Needs:
@@ -52,5 +56,8 @@ MODES: Final[Mapping[Purpose, Mode]] = {
     Purpose.apply: of_apply,
     Purpose.drift: of_drift,
     Purpose.snapshot: of_snapshot,
+    Purpose.why: lambda estate, _: of_why(estate),
+    Purpose.status: lambda estate, _: of_status(estate),
     Purpose.audit: lambda estate, _: of_audit(estate),
+    Purpose.jobs: lambda estate, _: of_jobs(estate),
 }

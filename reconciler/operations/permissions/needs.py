@@ -89,6 +89,26 @@ def of_audit(estate: Estate) -> Needs:
     return needs
 
 
+def of_why(estate: Estate) -> Needs:
+    """The reads by which causes are found, of any object: no environment declares the ids of jobs and instances."""
+    needs = Needs((estate,), {})
+    for kind in estate.kinds.values():
+        if kind.diagnosis:
+            for action in kind.diagnosis.permissions:
+                _any_of_its_types(needs, action, f"find out what is wrong with a {kind.diagnosis.noun}")
+    return needs
+
+
+def of_status(estate: Estate) -> Needs:
+    """The reads of the status of what is declared, of any object: no environment declares jobs and instances."""
+    needs = Needs((estate,), {})
+    for section, kind in estate.kinds.items():
+        if kind.status and any(address.section == section for address in estate.env.resources):
+            for action in kind.status.permissions:
+                _any_of_its_types(needs, action, f"show the status: {section}")
+    return needs
+
+
 def _any_of_its_types(needs: Needs, action: str, why: str) -> None:
     """Add an action on every object in the account of the types that it is about."""
     found = actions.types(action) if actions.limited(action) else {}

@@ -99,17 +99,6 @@ def terminate_many(store: Store, given: Json) -> Json:
     return each(given, lambda job: terminate(store, {"jobId": job, "reason": given["reason"]}))
 
 
-def snapshot(store: Store, given: Json) -> Json:
-    """GetJobQueueSnapshot: the first hundred RUNNABLE jobs of a queue."""
-    queue = store.queues.find(given["jobQueue"])
-    if queue is None:
-        raise refusal(f"JobQueue {given['jobQueue']} not found.")
-    jobs = [*store.jobs, *store.service_jobs]
-    front = [row for row in jobs if row.props["jobQueue"] == queue.arn and row.status == "RUNNABLE"][:100]
-    listed = [{"jobArn": row.arn, "earliestTimeAtPosition": int(row.created * 1000)} for row in front]
-    return {"frontOfQueue": {"jobs": listed, "lastUpdatedAt": store.millis()}}
-
-
 def each(given: Json, action: Any) -> Json:
     """The reply of the plural operations: one failure does not stop the rest."""
     if not 1 <= len(given["jobs"]) <= 50:

@@ -25,6 +25,7 @@ from reconciler.sandbox.batch import (
     scheduling_policies,
     service_environments,
     service_jobs,
+    snapshots,
     tags,
     validate,
 )
@@ -62,7 +63,7 @@ ROUTES: Mapping[str, Callable[[Store, Json], Json]] = {
     "DescribeSchedulingPolicies": scheduling_policies.describe,
     "DescribeServiceEnvironments": service_environments.describe,
     "DescribeServiceJob": service_jobs.describe,
-    "GetJobQueueSnapshot": jobs.snapshot,
+    "GetJobQueueSnapshot": snapshots.snapshot,
     "ListConsumableResources": consumables.list_all,
     "ListJobs": jobs.list_jobs,
     "ListJobsByConsumableResource": consumables.list_jobs,

@@ -97,6 +97,20 @@ def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
     return {**result, "Reservations": [one for one in result.get("Reservations", ()) if one["Instances"]]}
 
 
+@RULES.after("DescribeInstances")
+def instances_have_cpu_options(call: ServiceCall, result: Json) -> None:
+    """Moto lacks them: the cores of the type, and the threads of each."""
+    found = [one for each in result.get("Reservations", ()) for one in each["Instances"]]
+    types = {one["InstanceType"] for one in found}
+    offered = {
+        one["InstanceType"]: one["VCpuInfo"] for one in call.backend.instance_types if one["InstanceType"] in types
+    }
+    for one in found:
+        if about := offered.get(one["InstanceType"]):
+            threads = about.get("DefaultThreadsPerCore", 1)
+            one.setdefault("CpuOptions", {"CoreCount": about["DefaultCores"], "ThreadsPerCore": threads})
+
+
 @RULES.after("TerminateInstances")
 def hosts_of_jobs_are_lost(call: ServiceCall, result: Json) -> None:
     """AWS Batch loses the jobs on an instance of a compute environment with the instance."""

@@ -5,7 +5,7 @@
 : "${DCV_PASSWORD:?}"
 
 # 1.2 Store user credentials and notification data
-aws secretsmanager create-secret --name Run_DCV_in_Batch
+LOGIN_ARN=$(aws secretsmanager create-secret --name Run_DCV_in_Batch --query ARN --output text)
 aws secretsmanager put-secret-value --secret-id Run_DCV_in_Batch \
     --secret-string "{\"user001\":\"${DCV_PASSWORD}\"}"
 
@@ -13,7 +13,7 @@ TOPIC_ARN=$(aws sns create-topic --name DCV_Session_Ready_Notification --query T
 aws sns subscribe --topic-arn "$TOPIC_ARN" --protocol email \
     --notification-endpoint "${DCV_EMAIL:-user001@example.com}"
 
-aws secretsmanager create-secret --name DCV_Session_Ready_Notification
+NOTICE_ARN=$(aws secretsmanager create-secret --name DCV_Session_Ready_Notification --query ARN --output text)
 aws secretsmanager put-secret-value --secret-id DCV_Session_Ready_Notification \
     --secret-string "{\"sns_topic_arn\":\"${TOPIC_ARN}\"}"
 
@@ -84,7 +84,7 @@ DCV_REPOSITORY=$(aws ecr describe-repositories --repository-names=dcv --region "
 sleep "${IAM_PAUSE:-1}" # a role is not usable the moment it is made
 
 # 4.1 Compute environment
-AMI=$(aws ssm get-parameter --name /aws/service/ecs/optimized-ami/amazon-linux-2/gpu/recommended/image_id \
+AMI=$(aws ssm get-parameter --name /aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id \
     --query Parameter.Value --output text)
 cat >compute-environment.json <<JSON
 {
@@ -95,7 +95,7 @@ cat >compute-environment.json <<JSON
     "minvCpus": 0,
     "maxvCpus": 16,
     "allocationStrategy": "BEST_FIT_PROGRESSIVE",
-    "instanceTypes": ["g4dn.2xlarge"],
+    "instanceTypes": ["g4dn.2xlarge", "g5.2xlarge", "g6.2xlarge"],
     "subnets": ${SUBNETS},
     "securityGroupIds": ["${SG_ID}"],
     "instanceRole": "arn:aws:iam::${AWS_ACCT_ID}:instance-profile/dcv-ecs-batch-role",
@@ -127,7 +127,12 @@ cat >job-definition.json <<JSON
     "memory": 2048,
     "privileged": true,
     "user": "root",
-    "environment": [{"name": "DISPLAY", "value": "0"}]
+    "resourceRequirements": [{"type": "GPU", "value": "1"}],
+    "environment": [
+      {"name": "DISPLAY", "value": "0"},
+      {"name": "DCV_LOGIN_SECRET", "value": "${LOGIN_ARN}"},
+      {"name": "DCV_TOPIC_SECRET", "value": "${NOTICE_ARN}"}
+    ]
   }
 }
 JSON

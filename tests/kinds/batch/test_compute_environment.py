@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.kinds.batch._diagnosis.causes import of_environments
 from reconciler.kinds.batch.compute_environment.kind import KIND
-from reconciler.kinds.batch.compute_environment.waits import CAUSES, IAM_LAG
+from reconciler.kinds.batch.compute_environment.waits import IAM_LAG
 from reconciler.model import Call, Effect, On, Proof, Query, Reference, Repair, Sought, Template, Wait
 from tests.support.batch_kinds import (
     PROFILE,
@@ -107,7 +108,7 @@ def valid(role=SLR, timeout=1800.0):
         fail={"status": frozenset({"INVALID", "DELETED"})},
         repair=Repair(on=IAM_LAG, call=again, times=6),
         timeout=timeout,
-        causes=CAUSES,
+        causes=of_environments(),
     )
 
 
@@ -209,7 +210,7 @@ def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
         until={"status": frozenset({"DELETED"})},
         fail={"status": frozenset({"INVALID"})},
         gone=True,
-        causes=CAUSES,
+        causes=of_environments(),
     )
     off = {"computeEnvironment": "x", "state": "DISABLED"}
     delete = Call(

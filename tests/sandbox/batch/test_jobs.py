@@ -626,13 +626,17 @@ def test_pages_of_filtered_jobs(stack):
 
 
 def test_a_snapshot_shows_what_waits(stack):
-    """GetJobQueueSnapshot lists RUNNABLE jobs."""
+    """GetJobQueueSnapshot lists RUNNABLE jobs, and what those use that run."""
+    stack.settings.outcomes = {"*": ["runs-on"]}
+    submit(stack)
+    stack.wait(200)
     stack.disable_environment()
     job = submit(stack)
     stack.wait(10)
-    front = stack.client.get_job_queue_snapshot(jobQueue="q")["frontOfQueue"]["jobs"]
+    seen = stack.client.get_job_queue_snapshot(jobQueue="q")
 
-    assert [one["jobArn"].rsplit("/")[-1] for one in front] == [job]
+    assert [one["jobArn"].rsplit("/")[-1] for one in seen["frontOfQueue"]["jobs"]] == [job]
+    assert seen["queueUtilization"]["totalCapacityUsage"] == [{"capacityUnit": "VCPU", "quantity": 1.0}]
 
 
 def test_listing_refuses(stack):

@@ -524,3 +524,16 @@ def test_placement_groups_take_what_suits_their_strategy(ec2, refused, member):
     call = ec2.create_placement_group
 
     refused("InvalidParameterCombination", next(iter(member)), call, GroupName="p", Strategy="cluster", **member)
+
+
+def test_instances_show_their_cores_and_threads(ec2):
+    """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CpuOptions.html: vCPUs are cores times threads."""
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    for kind in ("m5.large", "c7g.large"):
+        ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType=kind)
+    found = [one for each in ec2.describe_instances()["Reservations"] for one in each["Instances"]]
+
+    assert {one["InstanceType"]: one["CpuOptions"] for one in found} == {
+        "m5.large": {"CoreCount": 1, "ThreadsPerCore": 2},
+        "c7g.large": {"CoreCount": 2, "ThreadsPerCore": 1},
+    }

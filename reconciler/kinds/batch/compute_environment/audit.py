@@ -11,7 +11,8 @@ from typing import Final
 
 from reconciler.kinds.batch import _jobs as jobs
 from reconciler.kinds.batch import _transitions
-from reconciler.kinds.batch.compute_environment import images, waits
+from reconciler.kinds.batch._diagnosis.causes import of_environments
+from reconciler.kinds.batch.compute_environment import images
 from reconciler.kinds.batch.compute_environment.checks import check
 from reconciler.kinds.common import dates
 from reconciler.kinds.common.declared import as_int, as_text, at, mapping
@@ -235,7 +236,7 @@ AUDIT = Audit(
         network,
         _transitions.rule("ComputeEnvironment", DESCRIBE),
     ),
-    causes=waits.CAUSES,
+    causes=of_environments,
     users="job queue",
     reads=(DESCRIBE,),
     actions=(

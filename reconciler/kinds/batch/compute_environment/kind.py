@@ -24,12 +24,14 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
+from reconciler.kinds.batch._diagnosis import access, queues
 from reconciler.kinds.batch.compute_environment import (
     audit,
     drain,
     effects,
     images,
     side_effects,
+    status,
     template_names,
     waits,
 )
@@ -65,6 +67,7 @@ from reconciler.model import (
     Scope,
     Want,
 )
+from reconciler.model.diagnosis import Diagnoser
 
 READ_ONLY = frozenset(
     {"computeEnvironmentArn", "ecsClusterArn", "status", "statusReason", "uuid", "containerOrchestrationType"}
@@ -419,6 +422,7 @@ KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
     audit=audit.AUDIT,
+    status=status.READER,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,
@@ -462,4 +466,5 @@ KIND = Kind(
     side_effects=side_effects.side_effects,
     referrers=referrers,
     dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
+    diagnosis=Diagnoser(noun=queues.ENVIRONMENT, by_name=queues.of_environment, permissions=access.OF_ENVIRONMENTS),
 )

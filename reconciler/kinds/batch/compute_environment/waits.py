@@ -1,4 +1,4 @@
-"""The waits for compute environments, and the known causes of INVALID ones.
+"""The waits for compute environments.
 
 https://docs.aws.amazon.com/batch/latest/userguide/invalid_compute_environment.html
 https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html
@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
+from reconciler.kinds.batch._diagnosis.causes import of_environments
 from reconciler.kinds.common.visibility import not_visible
-from reconciler.model import Call, Cause, Lifecycle, Repair, Wait
+from reconciler.model import Call, Lifecycle, Repair, Wait
 
 NEW_ROLE = not_visible("role")
 NEW_PERMISSION = not_visible("role's permissions")
@@ -25,78 +26,6 @@ IAM_LAG = {
     "IamInstanceProfile": NEW_PROFILE,
     "IamFleetRole is invalid": NEW_ROLE,
 }
-
-_RESOURCES = "computeResources"
-CAUSES = (
-    Cause(
-        "IamFleetRole is invalid",
-        "spotIamFleetRole must be a role that trusts spotfleet.amazonaws.com and has AmazonEC2SpotFleetTaggingRole",
-        f"{_RESOURCES}.spotIamFleetRole",
-    ),
-    Cause(
-        "sts:AssumeRole",
-        "serviceRole must be an existing role that trusts batch.amazonaws.com and has AWSBatchServiceRole attached\n"
-        "      (to delete an environment whose role is missing, create a role of that name, then try again)",
-        "serviceRole",
-    ),
-    Cause(
-        "is not authorized to perform",
-        "serviceRole lacks a permission: attach service-role/AWSBatchServiceRole to it",
-        "serviceRole",
-    ),
-    Cause(
-        "nstance profile",
-        "instanceRole must be an existing instance profile with a role in it, not the name of a role",
-        f"{_RESOURCES}.instanceRole",
-    ),
-    Cause(
-        "IamInstanceProfile",
-        "instanceRole must be an existing instance profile with a role in it",
-        f"{_RESOURCES}.instanceRole",
-    ),
-    Cause(
-        "Kubernetes Namespace",
-        "kubernetesNamespace must exist in the cluster, and AWS Batch must have access to it",
-        "eksConfiguration.kubernetesNamespace",
-    ),
-    Cause(
-        "EKS Cluster version",
-        "AWS Batch does not support the Kubernetes version of eksClusterArn: upgrade the cluster",
-        "eksConfiguration.eksClusterArn",
-    ),
-    Cause("Kubernetes", "check the cluster's version and its access entries for AWS Batch", "eksConfiguration"),
-    Cause(
-        "none of the instances joined",
-        "instances cannot reach ECS: check the route out of subnets, securityGroupIds, the image and instanceRole",
-        f"{_RESOURCES}.subnets",
-    ),
-    Cause(
-        "Clusters can not be blank",
-        "its ECS cluster was deleted outside AWS Batch: replace the environment with --replace",
-        "type",
-    ),
-    Cause(
-        "subnet ID",
-        "subnets must exist in this account and Region",
-        f"{_RESOURCES}.subnets",
-    ),
-    Cause(
-        "security group '",
-        "securityGroupIds must exist in this account and Region",
-        f"{_RESOURCES}.securityGroupIds",
-    ),
-    Cause(
-        "Security group ",
-        "securityGroupIds must be in the VPC of the subnets",
-        f"{_RESOURCES}.securityGroupIds",
-    ),
-    Cause("subnets belong to different", "all subnets must be in one VPC", f"{_RESOURCES}.subnets"),
-    Cause(
-        "launch template",
-        "launchTemplate must be an existing template of this account and Region",
-        f"{_RESOURCES}.launchTemplate",
-    ),
-)
 
 
 def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
@@ -115,7 +44,7 @@ def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
         fail={"status": batch.INVALID | batch.DELETED},
         repair=Repair(on=IAM_LAG, call=again, times=6) if role else None,
         timeout=timeout,
-        causes=CAUSES,
+        causes=of_environments(),
     )
 
 
@@ -134,7 +63,7 @@ def deleted(name: str, *, may_fail: bool = True) -> Wait:
         fail={"status": batch.INVALID},
         gone=True,
         grace=0.0 if may_fail else 60.0,
-        causes=CAUSES,
+        causes=of_environments(),
     )
 
 

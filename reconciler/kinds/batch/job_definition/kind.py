@@ -25,10 +25,12 @@ from reconciler.kinds.batch.job_definition import (
     audit,
     container_fields,
     dependents,
+    diagnosis,
     images,
     retries,
     retry_strategy,
     rule_sets,
+    submission,
 )
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
@@ -375,6 +377,8 @@ KIND = Kind(
     relations=images.relations,
     disruption=disruption,
     retries=retries.retries,
+    diagnosis=diagnosis.DIAGNOSIS,
+    submits=submission.submission,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,

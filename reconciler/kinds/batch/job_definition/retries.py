@@ -28,15 +28,15 @@ _EKS: Final = "AWS does not document the reasons of attempts on EKS: rules for e
 
 def retries(props: Json) -> Retries:
     """What is known about the retries of a definition with these properties."""
-    strategy, platform, payload = props.get("retryStrategy"), _platform(props), _payload(props)
+    strategy, runs_on, payload = props.get("retryStrategy"), platform(props), _payload(props)
     timeout, nodes = as_int(at(props, "timeout", "attemptDurationSeconds")), at(props, "nodeProperties", "numNodes")
     notes = []
-    if platform == outcomes.FARGATE:
+    if runs_on == outcomes.FARGATE:
         notes += [_ZERO] if timeout else [_ZERO, _FARGATE_LONGEST]
         timeout = timeout or FARGATE_LONGEST
     if is_given(props.get("nodeProperties")):
         notes.append(_MAIN_NODE)
-    if platform == outcomes.EKS:
+    if runs_on == outcomes.EKS:
         notes.append(_EKS)
     decide = partial(_decide, strategy, containers=_containers(payload))
     return Retries(
@@ -45,9 +45,9 @@ def retries(props: Json) -> Retries:
         nodes=as_int(nodes),
         rules=("retryStrategy", "evaluateOnExit"),
         entries=len(retry_rules.entries_of(strategy)),
-        outcomes=(*_of_the_definition(strategy, platform), *outcomes.OUTCOMES[platform]),
+        outcomes=(*_of_the_definition(strategy, runs_on), *outcomes.OUTCOMES[runs_on]),
         decide=decide,
-        exited=partial(outcomes.exited, platform),
+        exited=partial(outcomes.exited, runs_on),
         notes=tuple(notes),
     )
 
@@ -72,7 +72,8 @@ def _within(targets: str, node: int) -> bool:
     return int(first if first.isdecimal() else 0) <= node and (not last.isdecimal() or node <= int(last))
 
 
-def _platform(props: Json) -> str:
+def platform(props: Json) -> str:
+    """What jobs of a definition run on: EC2, Fargate or EKS, as in :mod:`.outcomes`."""
     if is_given(_payload(props).get("eksProperties")):
         return outcomes.EKS
     return outcomes.FARGATE if FARGATE in items(props.get("platformCapabilities")) else outcomes.EC2

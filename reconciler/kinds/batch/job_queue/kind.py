@@ -22,7 +22,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch.job_queue import audit, relations
+from reconciler.kinds.batch._diagnosis import access, queues
+from reconciler.kinds.batch.job_queue import audit, jobs, relations, status
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
@@ -54,6 +55,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.diagnosis import Diagnoser
 
 READ_ONLY = frozenset({"jobQueueArn", "status", "statusReason"})
 CONTAINER_TYPES = ("EKS", "ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES")
@@ -369,6 +371,7 @@ KIND = Kind(
     name="job queue",
     section="jobQueues",
     audit=audit.AUDIT,
+    status=status.READER,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,
@@ -403,7 +406,9 @@ KIND = Kind(
     declare=declare,
     check=check,
     relations=relations.relations,
+    takes_jobs=jobs.takes_jobs,
     disruption=disruption,
     deletion_effect=deletion_effect,
     side_effects=relations.side_effects,
+    diagnosis=Diagnoser(noun=queues.QUEUE, by_name=queues.of_queue, permissions=access.OF_JOBS),
 )

@@ -1,0 +1,92 @@
+"""Lists the jobs of queues with few calls.
+
+ListJobs takes a status or one filter, not both. A filter finds jobs of any status, newest first: so the newest jobs of
+a queue cost one call, and what else is asked for is filtered here.
+
+https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from reconciler.model import Json
+from reconciler.operations.jobs import shown
+from reconciler.operations.jobs.desk import OPEN, Desk, last
+
+BEGINNING: Final = "1"  # milliseconds since 1970: before any job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which jobs: of these queues (by name or ARN), with one of these statuses, a name (``*`` at its end stands for the
+    rest), created after ``since`` (milliseconds); at most ``most`` of each queue.
+    """
+
+    queues: tuple[str, ...]
+    statuses: tuple[str, ...] = ()
+    name: str | None = None
+    since: int | None = None
+    most: int = 100
+
+    def takes(self, job: Json) -> bool:
+        """Whether a job is wanted."""
+        if self.statuses and job["status"] not in self.statuses:
+            return False
+        if self.name and not fnmatchcase(job["jobName"].lower(), self.name.lower()):
+            return False
+        return self.since is None or job.get("createdAt", 0) >= self.since
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The jobs that were found, newest first; ``cut``: of some queue there are more."""
+
+    jobs: tuple[dict[str, Any], ...]
+    cut: bool
+
+
+def listing(desk: Desk, wanted: Wanted) -> Listing:
+    """The jobs with the counts of arrays. Raises Problems."""
+    found: list[tuple[str, Json]] = []
+    cut = False
+    for queue in wanted.queues:
+        jobs = [job for params in _requests(wanted) for job in desk.list(wanted.most, jobQueue=queue, **params)]
+        fitting = sorted(filter(wanted.takes, jobs), key=lambda job: -job.get("createdAt", 0))
+        cut = cut or len(fitting) > wanted.most or (len(jobs) >= wanted.most > len(fitting))
+        found += [(queue, job) for job in fitting[: wanted.most]]
+    found.sort(key=lambda each: -each[1].get("createdAt", 0))
+    counted = _counted(desk, [job for _, job in found])
+    return Listing(tuple(shown.summary(job, last(queue)) for (queue, _), job in zip(found, counted, strict=True)), cut)
+
+
+def _requests(wanted: Wanted) -> Iterator[dict[str, Any]]:
+    if wanted.name:
+        yield {"filters": [{"name": "JOB_NAME", "values": [wanted.name]}]}
+    elif wanted.since is not None:
+        yield {"filters": [{"name": "AFTER_CREATED_AT", "values": [str(max(wanted.since - 1, 1))]}]}
+    elif wanted.statuses:
+        yield from ({"jobStatus": status} for status in wanted.statuses)
+    else:
+        yield {"filters": [{"name": "AFTER_CREATED_AT", "values": [BEGINNING]}]}
+
+
+def _counted(desk: Desk, jobs: Sequence[Json]) -> Iterable[Json]:
+    """The jobs, arrays with how many of their children have which status: the list does not always say."""
+    unknown = [job["jobId"] for job in jobs if _size(job) and not job["arrayProperties"].get("statusSummary")]
+    details = desk.describe(unknown) if unknown else {}
+    for job in jobs:
+        array = details.get(job["jobId"], {}).get("arrayProperties")
+        yield {**job, "arrayProperties": array} if array else job
+
+
+def _size(job: Json) -> int:
+    return int((job.get("arrayProperties") or {}).get("size") or 0)
+
+
+def open_jobs(desk: Desk, queue: str) -> list[Json]:
+    """Every job of a queue that has not ended."""
+    return [job for status in OPEN for job in desk.list(jobQueue=queue, jobStatus=status)]
