@@ -64,6 +64,7 @@ def after_submit(
         "status": None,
         "status_reason": None,
         "exit_code": None,
+        "reason": None,
         "attempts": None,
     }
     if not terminal.as_json:
@@ -83,6 +84,7 @@ def after_submit(
         "status": job["status"],
         "status_reason": job.get("statusReason") or None,
         "exit_code": container.get("exitCode"),
+        "reason": container.get("reason"),
         "attempts": len(job.get("attempts") or job.get("eksAttempts") or ()),
     }
     _report(terminal, document)
@@ -118,7 +120,8 @@ def _report(terminal: Terminal, document: Mapping[str, Any]) -> None:
     elif terminal.as_json:
         terminal.document(masked)
     else:
-        reason = f": {masked['status_reason']}" if masked["status_reason"] else ""
+        reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
+        reason = f": {reasons}" if reasons else ""
         code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
         tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
         terminal.note(f"{masked['status']}{tried}{code}{reason}")
@@ -247,10 +250,12 @@ class Lines:
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self.several = False
+        self.printed = 0
         self._labels = as_text.Labels(paint())
 
     def show(self, line: Line) -> None:
         """Print one line."""
+        self.printed += 1
         one, text = line.stream, self.terminal.mask.text(line.text)
         if self.terminal.as_json:
             where = {"job_id": one.job, "attempt": one.attempt, "container": one.container or None}
@@ -262,11 +267,13 @@ class Lines:
             self.terminal.result(f"{self._labels(label)}{text}" if self.several else text)
 
     def missing(self, logs: Logs) -> None:
-        """Print why there is no output of some attempts."""
+        """Print why there is no output, of some attempts or at all."""
         found = [*logs.missing]
         for one in found[:_NAMED]:
             attempt = f", attempt {one.attempt}" if one.attempt else ""
             self._note(one, f"job {one.job}{attempt}: no output: {one.why}")
+        if not self.printed and not found and not self.terminal.as_json:
+            self.terminal.note("No lines.")
         if len(found) > _NAMED:
             self.terminal.note(f"No output of {len(found) - _NAMED} more.")
 

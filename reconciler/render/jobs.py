@@ -47,8 +47,8 @@ def _details(job: Mapping[str, Any]) -> Iterator[str]:
         yield counted(job["nodes"], "node")
     if job["exit_code"]:
         yield f"exit code {job['exit_code']}"
-    if job["status_reason"] and job["status"] != "SUCCEEDED":
-        yield job["status_reason"]
+    if job["status"] != "SUCCEEDED":
+        yield from (text for text in (job["status_reason"], job["reason"]) if text)
 
 
 def of_array(array: Mapping[str, Any]) -> str:

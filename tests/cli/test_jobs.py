@@ -202,6 +202,19 @@ def test_many_streams_are_followed_together(lab: Shell) -> None:
     assert calls["DescribeJobs"] < 2 * 40
 
 
+def test_a_job_is_followed_through_an_outage(lab: Shell) -> None:
+    lines = [{"text": f"line {number}", "at": number} for number in range(20)]
+    scripted(lab, web=[{"exitCode": 0, "seconds": 60, "lines": lines}])
+    for service, operation in (("batch", "DescribeJobs"), ("logs", "GetLogEvents")):
+        lab.account.faults.add(service=service, operation=operation, code="InternalError", status=500, nth=3, times=20)
+    done = lab.ok("jobs", "submit", "web", "--follow")
+    assert done.out.splitlines() == [f"line {number}" for number in range(20)]
+
+    lab.account.faults.clear()
+    lab.account.faults.add(service="batch", operation="DescribeJobs", code="InternalError", status=500, times=0)
+    assert "batch:DescribeJobs: InternalError" in lab("jobs", "submit", "web", "--wait").err
+
+
 def test_a_list_is_watched_with_one_call_a_queue(lab: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
 

@@ -31,6 +31,10 @@ JOB_ID: Final = re.compile(
 )
 
 
+class Passing(Problems):
+    """The problem of a call without a reply, or that AWS throttles: the next one may succeed."""
+
+
 class Clock(Protocol):
     """The time that passes between two looks."""
 
@@ -82,11 +86,16 @@ class Desk:
         return self.session.client.call_or_raise(call)
 
     def ask(self, call: Call) -> Json:
-        """The reply. Raises Problems for a refusal."""
+        """The reply. Raises Problems for a refusal, Passing for one that may pass."""
         reply = self.reply(call)
         if isinstance(reply, Refused):
-            raise Problems([self.refusal(call, reply)])
+            raise self.refused(call, reply)
         return reply
+
+    def refused(self, call: Call, reply: Refused) -> Problems:
+        """What to raise for a refusal: Passing for one that may pass."""
+        passing = reply.unknown_outcome or reply.not_processed
+        return (Passing if passing else Problems)([self.refusal(call, reply)])
 
     def refusal(self, call: Call, refused: Refused) -> Problem:
         """The problem of a refusal."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from reconciler.model import Call, Json, Refused
-from reconciler.model.problems import Problems
 from reconciler.operations.jobs import family, streams, watch
-from reconciler.operations.jobs.desk import Desk, chunks
+from reconciler.operations.jobs.desk import Desk, Passing, chunks
 from reconciler.operations.jobs.streams import NoStream, Stream
 
 PERIOD: Final = 2.0
@@ -67,6 +67,7 @@ class Logs:
         self.streams: dict[Stream, None] = {}
         self.missing: dict[NoStream, None] = {}
         self.calls = 0
+        self.failed: Passing | None = None
         self._tokens: dict[tuple[str, str, str], str] = {}
         self._newest: dict[tuple[str, str], list[int]] = {}
         self._seen: dict[tuple[str, str], set[str]] = {}
@@ -122,7 +123,7 @@ class Logs:
             reply = self._reply(region, call)
             if isinstance(reply, Refused):
                 if reply.code != _GONE:
-                    raise Problems([self.desk.refusal(call, reply)])
+                    raise self.desk.refused(call, reply)
                 for one in by_name.values():  # one of them is missing, and then all are refused
                     for event in self.next_events(one):
                         number = f"{one.name} {event['timestamp']} {event['message']}"
@@ -143,7 +144,7 @@ class Logs:
             reply = self._reply(one.region, call)
             if isinstance(reply, Refused):
                 if reply.code != _GONE:
-                    raise Problems([self.desk.refusal(call, reply)])
+                    raise self.desk.refused(call, reply)
                 if not one.open:
                     self.missing[NoStream(one.job, one.attempt, _gone(one, reply))] = None
                 return
@@ -154,20 +155,27 @@ class Logs:
                 return
 
     def fresh(self, some: Iterable[Stream]) -> list[Line]:
-        """The lines of these streams that were not read yet, in the order of their times."""
-        self.calls = 0
+        """The lines of these streams that were not read yet, in the order of their times; ``failed`` is why some could
+        not be read now.
+        """
+        self.calls, self.failed = 0, None
         groups: dict[tuple[str, str], list[Stream]] = {}
         for one in some:
             groups.setdefault((one.region, one.group), []).append(one)
         found: list[Line] = []
         for (region, group), members in groups.items():
-            if len(members) > FEW:
-                found += self._fresh_of_many(region, group, members)
-                continue
-            for one in members:
-                events = self.next_events(one)
-                found += [Line(event["timestamp"], one, event["message"]) for event in events]
+            many = len(members) > FEW
+            sources = [self._fresh_of_many(region, group, members)] if many else map(self._fresh_of_one, members)
+            for source in sources:
+                try:
+                    found += source  # what was read before a failure is not read again
+                except Passing as error:
+                    self.failed = error
         return sorted(line for line in found if self.wanted.takes(line.text))
+
+    def _fresh_of_one(self, one: Stream) -> Iterator[Line]:
+        for event in self.next_events(one):
+            yield Line(event["timestamp"], one, event["message"])
 
     def _fresh_of_many(self, region: str, group: str, some: Sequence[Stream]) -> Iterator[Line]:
         """FilterLogEvents has no token to continue with: it is asked again from a little before the newest line."""
@@ -200,20 +208,24 @@ def follow(logs: Logs, ids: Sequence[str]) -> Iterator[Line | Mapping[str, Mappi
     """The lines as they are written, and between them the jobs whenever they were looked at, until all jobs have ended
     and their last lines have arrived.
     """
-    desk, closed, jobs = logs.desk, dict[tuple[str, str, str], float](), dict[str, dict[str, Any]]()
-    looked, ended_at = -watch.PERIOD, None
+    desk, closed, poll = logs.desk, dict[tuple[str, str, str], float](), watch.Poll(logs.desk, ids)
+    looked, ended_at, read = float("-inf"), None, desk.clock.now()
     while True:
         now = desk.clock.now()
         if ended_at is None and now - looked >= watch.PERIOD:
             looked = now
-            jobs |= desk.describe([one for one in ids if not watch.over(jobs.get(one))])
-            logs.look(family.members(desk, jobs).values())
-            ended_at = now if all(watch.over(jobs.get(one)) for one in ids) else None
+            jobs = poll()
+            with suppress(Passing):
+                logs.look(family.members(desk, jobs).values())
+            ended_at = now if poll.over else None
             yield jobs
         for one in logs.streams:
             if not one.open:
                 closed.setdefault(one.key, now)
         yield from logs.fresh([one for one in logs.streams if now - closed.get(one.key, now) <= LATE])
-        if ended_at is not None and now - ended_at >= LATE:
+        read = read if logs.failed else now
+        if logs.failed and now - read > watch.PATIENCE:
+            raise logs.failed
+        if ended_at is not None and now - ended_at >= LATE and not logs.failed:
             return
         desk.clock.sleep(max(PERIOD, logs.calls / MOST_A_SECOND))

@@ -37,6 +37,7 @@ def summary(job: Mapping[str, Any], queue: str) -> dict[str, Any]:
         "started_at": moment(job.get("startedAt")),
         "stopped_at": moment(job.get("stoppedAt")),
         "exit_code": (job.get("container") or {}).get("exitCode"),
+        "reason": (job.get("container") or {}).get("reason"),
         "array": {"size": array["size"], "statuses": dict(array.get("statusSummary") or {})}
         if array.get("size")
         else None,

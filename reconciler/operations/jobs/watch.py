@@ -5,28 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from reconciler.operations.jobs.desk import ENDED, Desk
+from reconciler.operations.jobs.desk import ENDED, Desk, Passing
 
 PERIOD: Final = 5.0
 LATER: Final = 10.0  # after the first minutes
 _SOON: Final = 120.0
+PATIENCE: Final = 300.0  # seconds in which reads may fail, or a job may not be visible yet
 
 Details = dict[str, dict[str, Any]]
 
 
 def polls(desk: Desk, ids: Sequence[str], timeout: float | None = None) -> Iterator[Details]:
-    """The jobs as they are, again and again until all have ended or ``timeout`` seconds are over. Those that have ended
-    are not asked about again.
-    """
-    began, known = desk.clock.now(), Details()
+    """The jobs as they are, again and again until all have ended or ``timeout`` seconds are over. Raises Problems."""
+    began, poll = desk.clock.now(), Poll(desk, ids)
     while True:
-        known |= desk.describe([one for one in ids if not over(known.get(one))])
-        yield {one: known[one] for one in ids if one in known}
+        yield poll()
         passed = desk.clock.now() - began
-        if all(over(known.get(one)) for one in ids) or (timeout is not None and passed >= timeout):
+        if poll.over or (timeout is not None and passed >= timeout):
             return
         pause = PERIOD if passed < _SOON else LATER
         desk.clock.sleep(pause if timeout is None else min(pause, max(timeout - passed, 0.1)))
+
+
+class Poll:
+    """Some jobs, read again with each call. Those that have ended are not read again."""
+
+    def __init__(self, desk: Desk, ids: Sequence[str]) -> None:
+        self.desk, self.ids, self.known = desk, ids, Details()
+        self._read = self._began = desk.clock.now()
+
+    def __call__(self) -> Details:
+        """The jobs as they are now; as they were where AWS cannot be read for a while. Raises Problems."""
+        try:
+            self.known |= self.desk.describe([one for one in self.ids if not over(self.known.get(one))])
+            self._read = self.desk.clock.now()
+        except Passing:
+            if self.desk.clock.now() - self._read > PATIENCE:
+                raise
+        return {one: self.known[one] for one in self.ids if one in self.known}
+
+    @property
+    def over(self) -> bool:
+        """Whether all have ended, or have not become visible for a long time."""
+        late = self.desk.clock.now() - self._began > PATIENCE
+        return all(over(self.known.get(one)) or (late and one not in self.known) for one in self.ids)
 
 
 def over(job: Mapping[str, Any] | None) -> bool:
