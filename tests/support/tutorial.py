@@ -94,8 +94,9 @@ def run(found: Sequence[Block], place: Path) -> list[str]:
     home, commands = place / "home", place / "bin"
     shutil.copytree(ROOT / "environments", home / "environments")
     commands.mkdir()
-    (commands / "reconcile").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m reconciler "$@"\n', encoding="utf-8")
-    (commands / "reconcile").chmod(0o755)
+    for name, arguments in {"reconcile": "-m reconciler", "python": ""}.items():
+        (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n', encoding="utf-8")
+        (commands / name).chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {
         "PATH": f"{commands}{os.pathsep}{os.environ['PATH']}",
