@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,10 +81,10 @@ def mismatch(told: str, printed: str, known: dict[str, str]) -> str:
     return f"different ids of the tutorial are the same one: {known}" if twice else ""
 
 
-def _pattern(line: str, changing: object) -> str:
+def _pattern(line: str, changing: Callable[[re.Match[str]], str]) -> str:
     parts, position = [], 0
     for found in CHANGING.finditer(line):
-        parts += [re.escape(line[position : found.start()]), changing(found)]  # type: ignore[operator]
+        parts += [re.escape(line[position : found.start()]), changing(found)]
         position = found.end()
     return "".join([*parts, re.escape(line[position:])])
 
@@ -108,10 +108,10 @@ def run(found: Sequence[Block], place: Path) -> list[str]:
     script = "set -e\n" + "".join(f"echo '{MARK}'\n{block.script}" for block in found)
     try:
         shell = subprocess.run(
-            ["bash", "-c", script], cwd=home, env=environment, capture_output=True, text=True, timeout=400
+            ["bash", "-c", script], cwd=home, env=environment, capture_output=True, text=True, timeout=400, check=False
         )
     finally:
-        subprocess.run([commands / "reconcile", "sandbox", "stop"], env=environment, capture_output=True)
+        subprocess.run([commands / "reconcile", "sandbox", "stop"], env=environment, capture_output=True, check=False)
     printed = shell.stdout.split(f"{MARK}\n")[1:]
     if shell.returncode:
         last = found[len(printed) - 1].script
