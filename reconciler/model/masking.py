@@ -53,13 +53,14 @@ _TOKEN: Final = re.compile(
     r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}|npm_[A-Za-z0-9]{36,}|hf_[A-Za-z0-9]{30,}"
     r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|[prs]k_(?:live|test)_[A-Za-z0-9]{10,}|sk-[\w-]{32,}|AIza[\w-]{35}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"
+    r"|hooks\.slack\.com/(?:services|workflows|triggers)/[\w/-]{20,}"
     r")"
     r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )
 _MARKS: Final = (
     *("AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "npm_", "hf_", "xox", "k_live_"),
-    *("k_test_", "sk-", "AIza", "SG.", "eyJ", "PRIVATE KEY-----"),
+    *("k_test_", "sk-", "AIza", "SG.", "eyJ", "PRIVATE KEY-----", "hooks.slack.com"),
 )
 # A secret access key of AWS: forty characters that nobody chose. Names are made of words: small letters in a row
 _FORTY: Final = re.compile(r"(?<![\w/+=.-])[A-Za-z0-9/+]{40}(?![\w/+=.-])")

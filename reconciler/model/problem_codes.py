@@ -355,10 +355,11 @@ MISSING_PERMISSION = _either(
     "conditions that are not known before.",
     "Add the action to its policies; `reconcile permissions ENV --for apply` prints the policy.",
 )
-PERMISSIONS_UNKNOWN = _error(
+PERMISSIONS_UNKNOWN = _either(
     "permissions-unknown",
     "The permissions of a role cannot be checked: IAM refuses the simulation, or does not have the role.",
-    "Allow `iam:SimulatePrincipalPolicy`, or pass `--apply-role` with the ARN of a role.",
+    "Allow `iam:SimulatePrincipalPolicy`, or pass `--apply-role` with the ARN of a role. With `--apply-role` it is a "
+    "warning, unless there is `--check-permissions`, too.",
 )
 
 # --- values of fields -------------------------------------------------------------------------------------------------
@@ -798,6 +799,13 @@ OPEN_TRUST = _audit(
     "The trust policy of a role lets anyone assume it, from any account.",
     "Name the services or roles that may assume it.",
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html",
+)
+MISSING_TRUST = _audit(
+    ("error",),
+    "missing-trust",
+    "The trust policy of a role lacks the service of the jobs or instances that use it: they cannot assume it.",
+    "Name the service in the trust policy, or name another role.",
+    "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-iam-roles.html",
 )
 
 # --- safety rails -----------------------------------------------------------------------------------------------------

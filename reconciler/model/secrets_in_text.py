@@ -63,9 +63,15 @@ _PLACES = tuple(
 _FILLED_IN = re.compile(
     r"[$<%{`(\[*]|Ref::|arn:|/|\.\.\.|(?:true|false|yes|no|null|none)$|\(sensitive\)", re.IGNORECASE
 )
+_NUMBER_OR_PATH = re.compile(r"\d{1,3}|[a-z0-9_.-]+(/[a-z0-9_.-]+)+")
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html#SecretsManager-CreateSecret-request-Name
 _REFERENCE = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,512}")
 _ODD = re.compile(r"[+=@](?!.*\.[a-z]+$)")
+
+
+def is_number_or_path(value: str) -> bool:
+    """Whether a value is a short number, or a path of names such as that of a secret: ``prod/db``."""
+    return bool(_NUMBER_OR_PATH.fullmatch(value))
 
 
 def secrets_in(text: str) -> frozenset[str]:
@@ -141,4 +147,4 @@ def _given(pattern: re.Pattern[str], text: str, *, options_only: bool = False) -
 
 def _is_harmless(value: str) -> bool:
     """Whether a value is filled in later, or is a short number or a path of names."""
-    return bool(_FILLED_IN.match(value) or re.fullmatch(r"\d{1,3}|[a-z0-9_.-]+(/[a-z0-9_.-]+)+", value))
+    return bool(_FILLED_IN.match(value)) or is_number_or_path(value)

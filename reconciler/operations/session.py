@@ -325,6 +325,7 @@ def lock_place(session: Session) -> str:
     return f"{session.env.name} in account {session.scope.account} ({where})"
 
 
-def timestamp() -> str:
-    """The time in UTC, to the second, as plans, JSON lines and journals write it: ``2026-01-31T12:00:00Z``."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def timestamp(at: float | None = None) -> str:
+    """A time, or now, in UTC, to the second, as plans, JSON lines and journals write it: ``2026-01-31T12:00:00Z``."""
+    found = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+    return found.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -72,20 +72,22 @@ def _cases(one: Checked) -> Iterator[ET.Element]:
     case = _case(one, ENVIRONMENT, one.place)
     if one.errors:
         listed = text.problems(one.errors, Mask(), _NO_COLOUR, one.root)
-        error = ET.SubElement(case, "error", {"message": _message(one.errors[0].message), "type": one.errors[0].code})
+        error = ET.SubElement(
+            case, "error", {"message": in_one_line(one.errors[0].message), "type": one.errors[0].code}
+        )
         error.text = clean(listed)
     yield case
     drifts = {drift.address: drift for drift in one.drifts}
     for address in dict.fromkeys((*(one.addresses or drifts), *drifts)):
         drift = drifts.get(address)
-        case = _case(one, address, drift.differences[0].file if drift else one.place)
+        case = _case(one, address, one.files.get(address, one.place))
         if drift:
-            failure = ET.SubElement(case, "failure", {"message": _message(_summary(drift)), "type": drift.how.value})
+            failure = ET.SubElement(case, "failure", {"message": in_one_line(_summary(drift)), "type": drift.how.value})
             failure.text = clean(_body(drift))
         yield case
     for address in one.moving:
         if address not in drifts:
-            case = _case(one, address, one.place)
+            case = _case(one, address, one.files.get(address, one.place))
             ET.SubElement(case, "skipped", {"message": "AWS is still changing it"})
             yield case
 
@@ -105,8 +107,9 @@ def _body(drift: Drift) -> str:
     return "\n".join(f"{one.file}:{one.line}:{one.column}\n{one.text}" for one in drift.differences)
 
 
-def _message(message: str) -> str:
-    message = clean(message.replace("\n", " "))
+def in_one_line(message: str) -> str:
+    """A message as an attribute of a test case."""
+    message = clean(re.sub(r"\s*\n\s*", " ", message))
     return message if len(message) <= MESSAGE else f"{message[: MESSAGE - 3]}..."
 
 
@@ -115,7 +118,7 @@ def _failed_command(found: Report) -> ET.Element:
     suite = ET.Element("testsuite", {"name": "reconcile drift", "tests": "1", "failures": "0", "errors": "1"})
     suite.attrib |= {"skipped": "0", "time": "0", "timestamp": found.at.removesuffix("Z")}
     case = ET.SubElement(suite, "testcase", {"classname": "reconcile", "name": "drift", "time": "0"})
-    error = ET.SubElement(case, "error", {"message": _message(found.summary), "type": found.problems[0].code})
+    error = ET.SubElement(case, "error", {"message": in_one_line(found.summary), "type": found.problems[0].code})
     error.text = clean(listed)
     return suite
 

@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from reconciler.model.attempts import Decision, Ending, Retries, Verdict
+from reconciler.model.problems import Problem
+from reconciler.render import json as as_json
+from reconciler.render import text
+from reconciler.render.mask import Mask
 from reconciler.render.text import counted
 
 HOUR, MINUTE = 3600, 60
@@ -72,6 +76,8 @@ class Table:
     most: int | None
     #: The entries that decide none of these ends.
     idle: tuple[int, ...] = ()
+    #: What `validate` warns of in its rules.
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +148,8 @@ def time_line_document(line: TimeLine) -> dict[str, Any]:
     }
 
 
-def table_document(table: Table) -> dict[str, Any]:
-    """The table as JSON."""
+def table_document(table: Table, root: str = "", environment: str = "") -> dict[str, Any]:
+    """The table as JSON; ``root`` is the prefix of files."""
     return {
         "address": table.address,
         "attempts": table.retries.attempts,
@@ -152,6 +158,7 @@ def table_document(table: Table) -> dict[str, Any]:
         "most_seconds": table.most,
         "notes": list(table.retries.notes),
         "idle_entries": list(table.idle),
+        "problems": [as_json.problem(one, Mask(), root, environment) for one in table.problems],
         "outcomes": [
             {
                 "outcome": row.asked.outcome,
@@ -223,8 +230,8 @@ def time_line_text(line: TimeLine) -> str:
     return "\n".join([*lines, *notes.lines()])
 
 
-def table_text(table: Table) -> str:
-    """The table as text."""
+def table_text(table: Table, root: str = "") -> str:
+    """The table as text; ``root`` is the prefix of files."""
     notes = _Notes()
     rows = [("OUTCOME", "HOW EVERY ATTEMPT ENDS", "THEN", "AT MOST", "BECAUSE")]
     rows += [
@@ -234,9 +241,12 @@ def table_text(table: Table) -> str:
     lines = [_head(table.address, table.retries), "", *_columns(rows), *notes.lines(), ""]
     lines += [f"note: {note}" for note in table.retries.notes]
     if table.idle:
-        entries = "entry" if len(table.idle) == 1 else "entries"
-        lines.append(f"note: {entries} {', '.join(map(str, table.idle))} of evaluateOnExit decide none of these ends")
-    return "\n".join(lines).rstrip()
+        entries = ("entry", "decides") if len(table.idle) == 1 else ("entries", "decide")
+        lines.append(
+            f"note: {entries[0]} {', '.join(map(str, table.idle))} of evaluateOnExit {entries[1]} none of these ends"
+        )
+    found = text.problems(table.problems, Mask(), text.Paint(colour=False), root)
+    return "\n\n".join(part for part in ("\n".join(lines).rstrip(), found) if part)
 
 
 def expectations_text(checked: Sequence[Checked]) -> str:
@@ -283,7 +293,7 @@ def _because(step: Step, notes: _Notes) -> str:
 def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 class _Notes:
@@ -292,8 +302,8 @@ class _Notes:
     def __init__(self) -> None:
         self.known: dict[str, int] = {}
 
-    def number(self, text: str) -> int:
-        return self.known.setdefault(str(text), len(self.known) + 1)
+    def number(self, note: str) -> int:
+        return self.known.setdefault(str(note), len(self.known) + 1)
 
     def lines(self) -> list[str]:
-        return ["", *(f"[{number}] {text}" for text, number in self.known.items())] if self.known else []
+        return ["", *(f"[{number}] {note}" for note, number in self.known.items())] if self.known else []

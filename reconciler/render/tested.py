@@ -12,7 +12,7 @@ from reconciler import __version__
 from reconciler.model.problems import Problem
 from reconciler.render import json as as_json
 from reconciler.render import text
-from reconciler.render.junit import clean
+from reconciler.render.junit import clean, in_one_line
 from reconciler.render.mask import Mask
 
 FORMAT_VERSION: Final = "1.0"
@@ -159,6 +159,5 @@ def _case(one: Tested) -> ET.Element:
 def _add(case: ET.Element, kind: str, problems: Sequence[Problem], root: str) -> None:
     first = problems[0] if problems else None
     told = f"{first.address}: {first.message}" if first and first.address else first.message if first else ""
-    message = clean(told.replace("\n", " "))
-    element = ET.SubElement(case, kind, {"message": message, "type": str(first.code) if first else ""})
+    element = ET.SubElement(case, kind, {"message": in_one_line(told), "type": str(first.code) if first else ""})
     element.text = clean(text.problems(problems, Mask(), text.Paint(colour=False), root))

@@ -97,7 +97,7 @@ def test_a_field_says_when_a_change_does_what(run: Run) -> None:
 
     assert found["type"] == "set of text, or a look-up of subnets"
     assert found["example"] == ["subnet-0123456789abcdef0"]
-    assert found["left_out"] == "infrastructure update, which empties it"
+    assert found["left_out"] == "not possible in the example: computeResources.subnets is missing"
     assert "https://docs.aws.amazon.com/batch/latest/userguide/infrastructure-updates.html" in found["sources"]
     assert found["aws"][0].startswith("The VPC subnets where the compute resources are launched.")
     scaling, infrastructure, *replaced = found["changes"]
@@ -122,6 +122,11 @@ def test_a_field_says_when_a_change_does_what(run: Run) -> None:
     [
         ("jobQueues", ["  priority                  integer, required                  in place", "    NAME:"]),
         ("jobQueues.jobQueueName", ["a change   replacement: another name is another resource"]),
+        (
+            "jobDefinitions.retryStrategy.attempts",
+            ["left out   not possible in the example: retryStrategy needs attempts"],
+        ),
+        ("alerts.on", ["limits     at least 1 item"]),
         ("jobQueues.state", ["default    ENABLED", "left out   in place, to the default"]),
         ("jobQueues.tags.team", ["jobQueues.tags.*", "a change   in place"]),
         ("jobQueues.lifecycle.replace", ["type       create-first or delete-first"]),

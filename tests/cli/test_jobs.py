@@ -202,7 +202,7 @@ def test_many_streams_are_followed_together(lab: Shell) -> None:
     assert calls["DescribeJobs"] < 2 * 40
 
 
-def test_a_job_is_followed_through_an_outage(lab: Shell) -> None:
+def test_a_job_is_followed_through_an_outage(lab: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [{"text": f"line {number}", "at": number} for number in range(20)]
     scripted(lab, web=[{"exitCode": 0, "seconds": 60, "lines": lines}])
     for service, operation in (("batch", "DescribeJobs"), ("logs", "GetLogEvents")):
@@ -212,6 +212,7 @@ def test_a_job_is_followed_through_an_outage(lab: Shell) -> None:
 
     lab.account.faults.clear()
     lab.account.faults.add(service="batch", operation="DescribeJobs", code="InternalError", status=500, times=0)
+    monkeypatch.setattr("reconciler.operations.jobs.watch.PATIENCE", 20)
     assert "batch:DescribeJobs: InternalError" in lab("jobs", "submit", "web", "--wait").err
 
 

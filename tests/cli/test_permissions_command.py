@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from reconciler.cli import main as cli
+from reconciler.operations import editor_schema
 from tests.support.examples import ROOT
 
 Run = Callable[..., tuple[int, str, str]]
@@ -91,7 +92,7 @@ def test_files_are_small_enough_to_be_attached(run: Run, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["prod.yaml", "--for", "why"], "'why' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
+        (["prod.yaml", "--for", "nothing"], "'nothing' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
         (["prod.yaml", "--also", "topic"], "there is no section topic"),
         (["prod.yaml", "--out-dir", "prod.yaml"], "prod.yaml cannot be written"),
         (["nowhere"], "nowhere"),
@@ -139,9 +140,13 @@ def test_several_environments_have_one_policy_and_those_of_other_accounts_are_le
     assert err == ""
     assert "#   reconcile permissions --all --except two --except far --format yaml\n" in out
     assert '"arn:${partition}:sns:${region}:${account}:news-one"' in out
-    assert "  reconcile-plan-1:\n" in out and "news-two" not in out
+    assert "  reconcile-plan-1:\n" in out and "news-two" not in out and "$schema" not in out
 
-    code, _, err = run("one", "two", "--for", "drift", "--format", "yaml", "--name", "look", "--out-dir", "made")
+    look = ("one", "two", "--for", "drift", "--format", "yaml", "--name", "look", "--out-dir", "made")
+    assert run(*look)[0] == 0
+    assert Path("made/look.yaml").read_text(encoding="utf-8").startswith("# Generated"), "there is no schema to name"
+    editor_schema.write(tmp_path)
+    code, _, err = run(*look)
     written = (tmp_path / "made" / "look.yaml").read_text(encoding="utf-8")
     assert (code, err) == (0, "Wrote made/look.yaml (look-1)\n")
     assert written.startswith("# yaml-language-server: $schema=") and "news-two" in written

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from reconciler.cli import main as cli
+from tests.support.plan_schema import valid_retry
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "retry.schema.json").read_text("utf-8"))
-VALID = Draft202012Validator(SCHEMA)
 Run = Callable[..., tuple[int, str, str]]
 CONTAINER = """\
     type: container
@@ -101,8 +99,7 @@ def document(run: Run) -> Callable[..., dict[str, Any]]:
     def once(*argv: str) -> dict[str, Any]:
         code, out, _ = run(*argv, "--format", "json")
         assert code == 0
-        found = json.loads(out)
-        VALID.validate(found)
+        found: dict[str, Any] = valid_retry(json.loads(out))
         return found
 
     return once
@@ -169,8 +166,21 @@ def test_without_an_end_the_table_has_all_known_ends_and_what_they_cost(run: Run
         assert (len(rows[name]["attempts"]), rows[name]["most_seconds"]) == (attempts, most), name
     _, out, _ = run("prod", "render")
     assert out.startswith("jobDefinitions.render: 4 attempts at most, each 1 h 30 min at most: 6 h of run time\n")
-    assert "note: entry 2 of evaluateOnExit decide" in out
+    assert "note: entry 2 of evaluateOnExit decides none" in out and "warning[" not in out
     assert '[1] "*" is assumed to match a missing reason' in out
+
+
+def test_the_table_has_what_validate_warns_of_in_these_rules(run: Run, document: Callable[..., Any]) -> None:
+    rules = '    retryStrategy: {attempts: 2, evaluateOnExit: [{onStatusReason: "Host EC2*", action: RETRY}]}\n'
+    more = Path("environments/prod/more.yaml")
+    more.write_text(f"jobDefinitions:\n  more:\n{CONTAINER}{rules}", encoding="utf-8")
+
+    (found,) = document("prod", "more")["problems"]
+
+    assert (found["code"], found["environment"], found["file"]) == ("no-catch-all", "prod", str(more))
+    _, out, _ = run("prod", "more")
+    where = f"{more}:{found['line']}:{found['column']}"
+    assert f"\n\n{where}: warning[no-catch-all]: jobDefinitions.more: a failure that no rule matches" in out
 
 
 def test_every_kind_of_definition_has_its_own_ends(run: Run, document: Callable[..., Any]) -> None:
@@ -265,7 +275,7 @@ def test_expectations_are_compared_and_a_difference_is_an_error(run: Run, docume
         "2 expectations: 1 passed, 1 failed\n"
     )
     code, out, _ = run("prod", "--expect", "retries.yaml", "--format", "json")
-    VALID.validate(json.loads(out))
+    valid_retry(json.loads(out))
     assert (code, json.loads(out)["summary"]) == (1, {"passed": 1, "failed": 1})
 
 

@@ -13,6 +13,7 @@ from reconciler.model import Call, Environment, Refused, Scope
 from reconciler.model.problems import Problems
 from reconciler.operations.jobs import connect, shown, stop, streams, submit
 from reconciler.operations.jobs.desk import Desk, job_id
+from tests.support.long import LONG
 from tests.support.tables import DATA, cases
 
 ID = "06fe922b-c33c-466d-ba56-93e054d0da14"
@@ -123,7 +124,7 @@ class Batch:
         return [one["jobId"] for one in self.jobs if one["jobId"] not in self.stopped and "createdAt" in one]
 
 
-@settings(max_examples=50)
+@settings(max_examples=300 if LONG else 40)
 @given(
     st.lists(st.sampled_from(["reply lost", "request lost", "throttled", "fine"]), max_size=7),
     st.integers(0, 3),

@@ -99,11 +99,8 @@ def test_what_runs_waits_and_failed(estate: Shell) -> None:
         {"name": "B", "waiting": 1, "running": 0, "used": {}},
     ]
     (failed,) = found["failed"]
-    assert (failed["id"], failed["cause"], failed["message"]) == (
-        bad,
-        "app-exit",
-        "The program ended with exit code 3.",
-    )
+    assert (failed["id"], failed["cause"]) == (bad, "app-exit")
+    assert failed["message"] == "The program ended with exit code 3."
 
     allowed = {
         action
@@ -137,6 +134,8 @@ def test_reads_that_are_refused_and_a_watch(estate: Shell) -> None:
     looks = watched.out.split("dev  account ")[1:]
     assert (watched.code, len(looks)) == (130, 3)
     assert [" 1        0         0" in looks[0], " 0        0         0" in looks[2]] == [True, True]
+    (line,) = estate("status", "dev", "--watch", "--format", "json").lines
+    SCHEMA.validate(line)
     assert estate("status", "dev", "--watch", "--format", "html").code == 1
 
     for service, operation in (("batch", "ListJobs"), ("ec2", "DescribeInstances")):

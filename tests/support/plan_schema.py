@@ -41,6 +41,12 @@ def valid_drift(document: Any) -> Any:
     return document
 
 
+def valid_retry(document: Any) -> Any:
+    """As above, for the output of `retry`."""
+    _report_validator("retry.schema.json").validate(document)
+    return document
+
+
 def valid_tests(document: Any) -> Any:
     """As above, for the report of `test`."""
     _report_validator("test_report.schema.json").validate(document)

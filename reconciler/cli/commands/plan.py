@@ -72,7 +72,8 @@ def plan(
         typer.Option("--check-permissions", help="Ask IAM whether the caller has the permissions to apply the plan."),
     ] = False,
     apply_role: Annotated[
-        str | None, typer.Option("--apply-role", metavar="ARN", help="Check the permissions of this role instead.")
+        str | None,
+        typer.Option("--apply-role", metavar="ARN", help="Check the permissions of this role, if IAM answers."),
     ] = None,
     var: Vars = None,
     var_file: VarFiles = None,
@@ -109,7 +110,7 @@ def plan(
             account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
         made = reporting.make_plan(terminal, account, options, outputs)
         if (check_permissions or apply_role) and not made.errored:
-            made = _checked(terminal, made, account, apply_role)
+            made = _checked(terminal, made, account, apply_role, required=check_permissions)
     at = timestamp()
     shown = shown_plan.planned(
         made,
@@ -136,11 +137,11 @@ def _not_with_snapshot(flag: str) -> Problem:
     return Problem(code=codes.USAGE, message=message, hint=hint)
 
 
-def _checked(terminal: Terminal, planned: Planned, account: Session, role: str | None) -> Planned:
-    """The plan with a problem for each permission that is missing to apply it."""
+def _checked(terminal: Terminal, planned: Planned, account: Session, role: str | None, *, required: bool) -> Planned:
+    """The plan with a problem for what is missing to apply it; also for being unable to ask, if it is ``required``."""
     from reconciler.operations.permissions import simulation  # noqa: PLC0415  (only for this option)
 
-    found = simulation.check(account, pipeline.document(planned, timestamp=timestamp()), role)
+    found = simulation.check(account, pipeline.document(planned, timestamp=timestamp()), role, required=required)
     errors = tuple(problem for problem in found if not problem.warning)
     warnings = tuple(problem for problem in found if problem.warning)
     if warnings and not terminal.as_json:

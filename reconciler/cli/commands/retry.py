@@ -129,11 +129,11 @@ def retry(
             [Problem(code=codes.USAGE, message="--attempt needs an end", hint="add --outcome or --exit-code")]
         )
     else:
-        table = retry_report.table(of)
+        table = retry_report.table(of, loaded.warnings)
         if terminal.as_json:
-            terminal.document(terminal.mask.value(shown.table_document(table)))
+            terminal.document(terminal.mask.value(shown.table_document(table, terminal.root, terminal.environment)))
         else:
-            terminal.result(terminal.mask.text(shown.table_text(table)))
+            terminal.result(terminal.mask.text(shown.table_text(table, terminal.root)))
 
 
 def _show_step(terminal: Terminal, of: Subject, asked: Asked, attempt: int) -> None:

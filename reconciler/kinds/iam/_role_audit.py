@@ -1,4 +1,4 @@
-"""What an audit looks for in the roles that AWS Batch and its jobs use: more than they need, and trust in anyone.
+"""What an audit looks for in the roles of Batch and its jobs: more than they need, and too much or too little trust.
 
 Only what the documents say is judged, without asking IAM. A statement with a condition may be narrow, and one of a role
 with a permissions boundary is; what a Deny takes away again is not looked at.
@@ -31,6 +31,9 @@ _ANY: Final = re.compile(r"\*(:\*)?")
 _ANY_ROLE: Final = re.compile(r"\*|arn:[\w*-]+:iam::[\d*]*:(role/)?\*")
 _BETTER: Final = "allow the actions and resources that are needed, and nothing else"
 _MOST_NAMED: Final = 3
+# who must be able to assume the role in this field, or of an object of this section
+_SERVICES: Final = {"jobRoleArn": "ecs-tasks.amazonaws.com", "executionRoleArn": "ecs-tasks.amazonaws.com"}
+_OF_SECTIONS: Final = {"instanceProfiles": "ec2.amazonaws.com"}
 
 
 def wide(live: Live, audited: Audited) -> Iterator[AuditFinding]:
@@ -111,6 +114,41 @@ def open_trust(live: Live, _: Audited) -> Iterator[AuditFinding]:
             )
 
 
+def missing_trust(live: Live, audited: Audited) -> Iterator[AuditFinding]:
+    """A role of jobs or instances that its service may not assume. AWS Batch itself reports its own as INVALID."""
+    document = parse(live.props.get("assumeRolePolicyDocument"))
+    if not isinstance(document, Mapping) or not document:
+        return
+    needed: dict[str, set[str]] = {}
+    for user in audited.users(SECTION, live):
+        service = _SERVICES.get(str(user.path[-1])) or _OF_SECTIONS.get(user.section)
+        if service is not None:
+            needed.setdefault(service, set()).add(f"{user.live.physical} ({user.path[-1]})")
+    for service, users in sorted(needed.items()):
+        if not any(_admits(mapping(statement), service) for statement in statements(document)):
+            shown = ", ".join(sorted(users)[:_MOST_NAMED]) + (" and others" if len(users) > _MOST_NAMED else "")
+            yield AuditFinding(
+                code=codes.MISSING_TRUST,
+                severity="error",
+                message=f"its trust policy does not let {service} assume it, which {shown} needs",
+                hint=f"add a statement that allows sts:AssumeRole with Principal: {{Service: {service}}}",
+                evidence=(seen("iam:GetRole", "Role.AssumeRolePolicyDocument", document),),
+            )
+
+
+def _admits(statement: Json, service: str) -> bool:
+    """Whether a statement of a trust policy lets a service assume the role; its conditions are not looked at."""
+    principal = statement.get("Principal")
+    if statement.get("Effect") != "Allow" or "NotAction" in statement or "NotPrincipal" in statement:
+        return statement.get("Effect") == "Allow"  # rare in a trust policy: in doubt there is no finding
+    actions = (str(action).lower() for action in listed(statement.get("Action", [])))
+    named = principal == "*" or (
+        isinstance(principal, Mapping)
+        and ("*" in listed(principal.get("AWS", [])) or service in listed(principal.get("Service", [])))
+    )
+    return named and any(fnmatchcase("sts:assumerole", action) for action in actions)
+
+
 def _used(live: Live, audited: Audited) -> str:
     """``; used by train:3 (jobRoleArn)``; empty where no user was read."""
     users = [one for user in audited.users(SECTION, live) for one in audited.users(user.section, user.live) or (user,)]
@@ -128,7 +166,7 @@ def _finding(severity: AuditSeverity, message: str, hint: str, proof: Evidence) 
 
 AUDIT: Final = Audit(
     shown_by="iam:GetRole",
-    rules=(at_once(wide), at_once(open_trust)),
+    rules=(at_once(wide), at_once(open_trust), at_once(missing_trust)),
     reads=(
         *("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies", "iam:ListInstanceProfilesForRole"),
         "iam:GetRolePolicy",

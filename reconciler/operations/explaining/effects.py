@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from reconciler.model import MISSING, Effect, Field, Json, Kind, Path
+from reconciler.model import problem_codes as codes
 from reconciler.model.paths import sample, values_at
 from reconciler.operations.explaining import plans
 from reconciler.planning.effects import Rules, differs_below, effect_at, is_fixed, outcomes, rules
@@ -131,20 +132,30 @@ def left_out(kind: Kind, path: str, example: Any, default: str) -> str:
         shown = without(shown, sample(pattern))
     if "*" in at:  # any name of a mapping: one that the example has
         at = next((found for found, _ in values_at(shown, path)), at)
-    before = with_value(shown, at, example) if example is not MISSING else {}
+    before, refused = with_value(shown, at, example) if example is not MISSING else {}, ""
     after = without(before, at)
     if example is MISSING and not is_fixed(kind, at):
         return ""
     effect, reason = effect_at(kind, at, before, after)
     if example is not MISSING and "*" not in at and before != after:
+        needed = _missing(kind, after) - _missing(kind, before)
+        refused = f"not possible in the example: {min(needed)}" if needed else ""
+        if refused and not default:
+            return refused
         found = plans.differences(kind, before, after)
         if not found and not default and facts.normalize is None and facts.clear is MISSING:
             return _KEPT
         effect, reason = max(found, key=lambda one: list(Effect).index(one[0]), default=(effect, reason))
     text = EFFECTS[effect] + (f" ({reason})" if reason else "")
     if default:
-        return f"{text}, to the default"
+        return f"{text}, to the default" + (f"; {refused}" if refused else "")
     return f"{text}, which {'removes' if facts.clear is MISSING else 'empties'} it"
+
+
+def _missing(kind: Kind, props: Any) -> set[str]:
+    """What `validate` says of the fields that such a resource lacks."""
+    found = kind.check("example", props)
+    return {one.message for one in found if one.code == codes.MISSING_FIELD and not one.warning}
 
 
 def without(value: Any, path: Path) -> Any:

@@ -175,7 +175,7 @@ def _limits(place: Place, of_aws: aws_model.Described | None) -> str:
     for name in types(place.schema):
         noun = _LENGTHS.get(name, "")
         if noun and (bounds := span(place.schema.get(f"min{noun}"), place.schema.get(f"max{noun}"))):
-            found.append(f"{bounds} {_UNITS[noun]}")
+            found.append(f"{bounds} {_UNITS[noun]}".replace(" 1 items", " 1 item"))
         elif not found and of_aws and (bounds := span(of_aws.low, of_aws.high)):
             found.append(f"{bounds} {_UNITS[noun]} (in AWS's API)" if noun else f"{bounds} (in AWS's API)")
     hint = place.schema.get("propertyNames", {}).get("x-hint")

@@ -98,8 +98,8 @@ def time_line(of: Subject, endings: Sequence[Asked], first: int = 1) -> TimeLine
     return TimeLine(address=of.address, retries=of.retries, steps=tuple(steps), unused=tuple(endings[len(steps) :]))
 
 
-def table(of: Subject) -> Table:
-    """What becomes of the job for each known end, if every attempt ends so."""
+def table(of: Subject, warnings: Sequence[Problem] = ()) -> Table:
+    """What becomes of the job for each known end, if every attempt ends so; with the ``warnings`` about its rules."""
     rows = []
     for one in of.retries.outcomes:
         steps = tuple(_until_over(of, asked(one)))
@@ -107,7 +107,14 @@ def table(of: Subject) -> Table:
     most = most_seconds(of.retries, of.retries.attempts)
     used = {each.decision.entry for row in rows for each in row.steps}
     idle = tuple(index for index in range(of.retries.entries) if index not in used) if of.retries.attempts > 1 else ()
-    return Table(address=of.address, retries=of.retries, rows=tuple(rows), most=most, idle=idle)
+    return Table(
+        address=of.address, retries=of.retries, rows=tuple(rows), most=most, idle=idle, problems=_of_rules(of, warnings)
+    )
+
+
+def _of_rules(of: Subject, warnings: Sequence[Problem]) -> tuple[Problem, ...]:
+    rules = str(of.retries.rules[0])
+    return tuple(one for one in warnings if one.address == of.address and one.path.partition(".")[0] == rules)
 
 
 def _until_over(of: Subject, ending: Asked) -> Iterator[Step]:

@@ -85,7 +85,9 @@ def queue(desk: Desk, wanted: Definition, word: str | None) -> tuple[str, Takes 
     ready = [one for one in fitting if one[1].enabled] or fitting
     if len(ready) == 1:
         return ready[0][0].name, ready[0][1]
-    shape = f"jobs on {wanted.submission.platform}" + (" with several nodes" if wanted.submission.multinode else "")
+    shape = f"jobs on {wanted.submission.platform.replace('FARGATE', 'Fargate')}" + (
+        " with several nodes" if wanted.submission.multinode else ""
+    )
     if ready:
         message, names = f"several queues of {desk.env.name} take {shape}", [one.name for one, _ in ready]
         hint = f"choose with --queue: {', '.join(names)}"

@@ -58,11 +58,11 @@ def elsewhere(live: Live, _: Audited) -> Iterator[AuditFinding]:
     for path, value in _leaves(live.props, ()):
         name, where = str(path[-1]), str(path[-2]) if len(path) > 1 else ""
         if isinstance(value, str) and where in ("options", "parameters") and name != "splunk-token":
-            if private_name(name) and looks_secret(name, value):
+            if looks_secret(name if private_name(name) else "", value):
                 yield _secret(path, f"{where}.{name} looks like a secret, and is in plain text here")
         elif isinstance(value, str) and name == "value" and "podProperties" in path:
             variable = str(_value(live.props, (*path[:-1], "name")))
-            if private_name(variable) and looks_secret(variable, value):
+            if looks_secret(variable, value):
                 yield _secret(path, f"{variable} looks like a secret, and is in plain text here")
         elif value is True and name == "privileged" and where == "securityContext":
             why, hint = "a privileged container has the rights of root on its host", "leave privileged out"

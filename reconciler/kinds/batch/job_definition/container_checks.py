@@ -18,7 +18,8 @@ from reconciler.kinds.batch.job_definition.container_fields import LEGACY
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
-from reconciler.model.secrets_in_text import is_itself_a_secret
+from reconciler.model.masking import private_name, without_tokens
+from reconciler.model.secrets_in_text import is_itself_a_secret, is_number_or_path, secrets_in
 from reconciler.model.units import amount_in
 
 EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
@@ -33,7 +34,6 @@ LINUX_NOT_ON_FARGATE = ("devices", "maxSwap", "sharedMemorySize", "swappiness", 
 VOLUME_KINDS = ("host", "efsVolumeConfiguration", "s3filesVolumeConfiguration")
 _SECRET_NAME = re.compile(r"passw(or)?d|secret|token|api_?key|access_?key|private_?key|credential", re.IGNORECASE)
 _NOT_SECRET_NAME = re.compile(r"(_|^)(arn|name|id|path|file|url|uri|endpoint|ttl|expiry|region)$", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"AKIA[0-9A-Z]{16}|ghp_[0-9A-Za-z]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,12 +199,15 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
 
 def looks_secret(name: str, value: str) -> bool:
     """Whether the value of an environment variable of this name is most likely a secret in plain text."""
-    if _SECRET_VALUE.search(value):
+    if without_tokens(value) != value or secrets_in(value):
         return True
     if (value.isdecimal() and "token" in name.lower()) or "tokeniz" in name.lower():
         return False  # MAX_TOKENS counts those of a language model, which TOKENIZERS_PARALLELISM is about too
     plain = value and not value.startswith(("arn:", "/", "Ref::")) and value.lower() not in ("true", "false")
-    return bool(plain and _SECRET_NAME.search(name) and not _NOT_SECRET_NAME.search(name))
+    if is_number_or_path(value):
+        return False
+    named = _SECRET_NAME.search(name) or private_name(name)
+    return bool(plain and named and not _NOT_SECRET_NAME.search(name))
 
 
 def _check_secrets(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:

@@ -193,20 +193,20 @@ def _check_words(path: Path, name: str, pattern: str, platform: str) -> Iterator
         begin = text.replace(" ", "").lower()
         if " " in text and squeezed.startswith(begin) and not words.lower().startswith(text.lower()):
             yield Finding(path, f'Batch writes "{text}", and this never matches', f'write "{text}*"', warning=True)
-    meant = _meant(words, known, prefix=prefix)
+    meant = _meant(words, known)
     if any(field == name and text.startswith(words[: len(text)]) for field, text in meant):
         meant = [(field, text) for field, text in meant if field == name and text.startswith(words[: len(text)])]
     for field, text in meant[:1]:
         yield from _check_text(path, name, pattern, field, text)
 
 
-def _meant(words: str, known: tuple[tuple[str, str], ...], *, prefix: bool) -> list[tuple[str, str]]:
+def _meant(words: str, known: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
     """Those of the ``known`` texts that ``words`` begin with, or that begin with them, in any case."""
     lower = words.lower()
     return [
         (field, text)
         for field, text in known
-        if lower.startswith(text.lower()) or (prefix and len(words) >= _SHORTEST and text.lower().startswith(lower))
+        if lower.startswith(text.lower()) or (len(words) >= _SHORTEST and text.lower().startswith(lower))
     ]
 
 
@@ -224,7 +224,7 @@ def _check_text(path: Path, name: str, pattern: str, field: str, text: str) -> I
         yield Finding(path, why, "remove the rule, or raise timeout.attemptDurationSeconds", warning=True)
     elif retry_rules.cause_of(text) is not None:
         yield Finding(path, f'no rule is evaluated after "{text}"', "remove the rule", warning=True)
-    elif not prefix and text not in WHOLE_TEXTS and words.rstrip(": ") == text:
+    elif not prefix and text.startswith(begin := words.rstrip(": ")) and (begin != text or text not in WHOLE_TEXTS):
         why = f'the text continues after "{words}", so this never matches'
         yield Finding(path, why, f'end it with a star: "{words}*"', warning=True)
 
