@@ -41,7 +41,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Launch:
-    """An instance that AWS Batch wants ``at`` a time; ``template`` is the id or name of a launch template, its version."""
+    """An instance that AWS Batch wants ``at`` a time; ``template`` is the id or name of a template, and its version."""
 
     environment: str
     group: str
