@@ -97,9 +97,9 @@ def for_environment(
     return for_environments([(env, scope_of(env, account, region))], purpose, also=also)
 
 
-def for_audit(account: str | None, region: str | None) -> Policies:
-    """The policy to audit an account, which needs no environment."""
-    return for_environment(Environment(name="", account=account, region=region), account, region, Purpose.audit)
+def for_account(account: str | None, region: str | None, purpose: Purpose) -> Policies:
+    """The policy of a command that is about an account, and needs no environment."""
+    return for_environment(Environment(name="", account=account, region=region), account, region, purpose)
 
 
 def for_plan(env: Environment, document: Mapping[str, Any]) -> Policies:
