@@ -66,6 +66,22 @@ def test_texts_of_queues_launches_and_environments():
     assert wrong == []
 
 
+def test_public_reports():
+    reports = load("reports.yaml")
+    said = [(one, found(one)) for one in reports["attempts"]]
+    texts = [(one, causes.match(one["place"], [("text", one["text"])])) for one in reports["texts"]]
+    answers = [(one, got.row, got.says) for one, got in said]
+    answers += [(one, got[0] if got else None, got[0].says if got else "") for one, got in texts]
+    wrong = []
+    for one, row, says in answers:
+        answer = {"id": row.id if row else "unknown", "sure": row.certainty if row else "", "says": says}
+        wrong += [(one["from"], name, answer[name]) for name in answer if name in one and one[name] != answer[name]]
+
+    assert wrong == []
+    assert len(answers) >= 100
+    assert all(one["from"].startswith("https://") for one, _, _ in answers)
+
+
 @pytest.mark.parametrize(
     "change",
     [lambda text: text.upper(), lambda text: text.replace("-", "–").replace("'", "’"), lambda text: f"  {text}\n"],
