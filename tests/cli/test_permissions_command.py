@@ -89,6 +89,16 @@ def test_files_are_small_enough_to_be_attached(run: Run, tmp_path: Path) -> None
         assert f"\n{name}\n" in err
 
 
+def test_a_preflight_is_permitted_where_it_is_wanted(run: Run, tmp_path: Path) -> None:
+    environment = {"type": "MANAGED", "computeResources": {"type": "FARGATE", "maxvCpus": 4, "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]}}  # fmt: skip
+    (tmp_path / "prod.yaml").write_text(json.dumps({**ENVIRONMENT, "computeEnvironments": {"ce": environment}}))
+    (_, plain, _), (code, more, err) = run("prod.yaml"), run("prod.yaml", "--for", "plan", "--preflight")
+    assert code == 0, err
+    assert "servicequotas:GetServiceQuota" in more
+    assert "servicequotas:GetServiceQuota" not in plain
+    assert "--preflight has no effect" in run("prod.yaml", "--for", "drift", "--preflight")[2]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
