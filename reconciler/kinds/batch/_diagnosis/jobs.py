@@ -70,11 +70,11 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
         causes=sorted_suspects(found),
         unread=tuple(desk.unread.values()),
         asked=tuple(desk.asked),
-        attempts=_told(retried(job, ended), found) if status == "FAILED" else retried(job, ended),
+        attempts=_with_last_cause(retried(job, ended), found) if status == "FAILED" else retried(job, ended),
     )
 
 
-def _told(attempts: tuple[Ended, ...], found: Sequence[Suspect]) -> tuple[Ended, ...]:
+def _with_last_cause(attempts: tuple[Ended, ...], found: Sequence[Suspect]) -> tuple[Ended, ...]:
     """The attempts, the last with the cause that was found, for which its log may have been read."""
     first = found[0]
     if not attempts or first.about or first.id in failures.SAID | {"terminated", "cancelled", causes.UNKNOWN}:
