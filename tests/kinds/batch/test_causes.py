@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from reconciler.kinds import discover
-from reconciler.kinds.batch._diagnosis import causes, facts, failures
+from reconciler.kinds.batch._diagnosis import causes, desk, facts, failures
 from reconciler.model import fragments
+from reconciler.schema import registry
 
 DATA = Path(__file__).parents[2] / "data/why"
 EXITED, NOT_STARTED = "Essential container in task exited", "Task failed to start"
@@ -64,6 +66,22 @@ def test_texts_of_queues_launches_and_environments():
                 wrong.append((place, expected, got and got[0].id, text))
 
     assert wrong == []
+
+
+def test_public_reports():
+    reports = load("reports.yaml")
+    said = [(one, found(one)) for one in reports["attempts"]]
+    texts = [(one, causes.match(one["place"], [("text", one["text"])])) for one in reports["texts"]]
+    answers = [(one, got.row, got.says) for one, got in said]
+    answers += [(one, got[0] if got else None, got[0].says if got else "") for one, got in texts]
+    wrong = []
+    for one, row, says in answers:
+        answer = {"id": row.id if row else "unknown", "sure": row.certainty if row else "", "says": says}
+        wrong += [(one["from"], name, answer[name]) for name in answer if name in one and one[name] != answer[name]]
+
+    assert wrong == []
+    assert len(answers) >= 100
+    assert all(one["from"].startswith("https://") for one, _, _ in answers)
 
 
 @pytest.mark.parametrize(
@@ -123,3 +141,35 @@ def test_ids_are_those_of_the_contract():
     ids = {one.id for one in causes.rows()} | {causes.NONE}
 
     assert ids == set(load("ids.yaml"))
+
+
+def test_what_to_change_is_there_and_may_be_changed():
+    for one in causes.rows():
+        for section, _, path in (change.partition(".") for change in one.change):
+            if section == "jobDefinitions":  # whose paths are put into the shape of the job
+                continue
+            root = registry.published(section)
+            assert has(root, path.split("."), root), (one.id, section, path)
+
+    names = {"jobDefinitions": "d", "computeEnvironments": "e", "launchTemplates": "t"}
+    row = causes.row("image-disk")
+    of_ec2, of_fargate = ({"platformCapabilities": [one]} for one in ("EC2", "FARGATE"))
+    for job, paths in (
+        ({}, ["launchTemplateData.blockDeviceMappings", "computeResources.launchTemplate"]),
+        (of_ec2, ["launchTemplateData.blockDeviceMappings", "computeResources.launchTemplate"]),
+        (of_fargate, ["containerProperties.ephemeralStorage"]),
+    ):
+        assert [one.path for one in desk.suspect(row, (), names, job).settings] == paths
+
+
+def has(node, path, root):
+    """Whether a JSON Schema knows the property at ``path``."""
+    if not path:
+        return True
+    if "$ref" in node:
+        return has(
+            reduce(lambda there, name: there[name], node["$ref"].removeprefix("#/").split("/"), root), path, root
+        )
+    if path[0] in node.get("properties", {}):
+        return has(node["properties"][path[0]], path[1:], root)
+    return any(has(one, path, root) for some in ("oneOf", "anyOf", "allOf") for one in node.get(some, ()))

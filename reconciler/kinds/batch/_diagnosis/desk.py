@@ -17,6 +17,9 @@ TEMPLATES: Final = "launchTemplates"
 
 _OF_TASKS: Final = frozenset({"networkConfiguration", "ephemeralStorage", "runtimePlatform", "volumes"})
 _OF_PODS: Final = frozenset({"image", "command"})
+# What only jobs on AWS Fargate may have, and what environments of it may not have
+_OF_FARGATE: Final = frozenset({"networkConfiguration", "ephemeralStorage", "runtimePlatform"})
+_OF_EC2: Final = frozenset({"instanceTypes", "ec2Configuration", "launchTemplate", "instanceRole", "bidPercentage"})
 _ORDER: Final = {Certainty.certain: 0, Certainty.likely: 1, Certainty.hint: 2}
 
 
@@ -122,7 +125,7 @@ def sure(found: Iterable[Suspect]) -> bool:
 
 def _setting(change: str, names: Mapping[str, str], job: Json | None, values: Mapping[str, Any]) -> Setting | None:
     section, _, path = change.partition(".")
-    if section not in names:
+    if section not in names or (job is not None and _elsewhere(section, path, job)):
         return None
     of_type = asked = ""
     if section == DEFINITIONS:
@@ -130,6 +133,14 @@ def _setting(change: str, names: Mapping[str, str], job: Json | None, values: Ma
         asked = facts.asked(job or {}, of_type)
     value = values.get(change)
     return Setting(section=section, name=names[section], path=path, value=value, of_type=of_type, asked=asked)
+
+
+def _elsewhere(section: str, path: str, job: Json) -> bool:
+    """Whether a property is for the other of EC2 and Fargate than what the job runs on."""
+    member = path.split(".")[1] if "." in path else path
+    if facts.is_fargate(job):
+        return section == TEMPLATES or (section == ENVIRONMENTS and member in _OF_EC2)
+    return section == DEFINITIONS and member in _OF_FARGATE
 
 
 def _in_definition(path: str, job: Json) -> tuple[str, str]:

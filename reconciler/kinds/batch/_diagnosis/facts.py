@@ -62,6 +62,11 @@ def is_eks(job: Json) -> bool:
     return bool(job.get("eksProperties")) or bool(job.get("eksAttempts"))
 
 
+def is_fargate(job: Json) -> bool:
+    """Whether the job runs on AWS Fargate."""
+    return "FARGATE" in (job.get("platformCapabilities") or ())
+
+
 def shape(job: Json) -> tuple[str, ...]:
     """The path of the properties of the job's first container in its definition."""
     if job.get("eksProperties"):

@@ -70,8 +70,16 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
         causes=sorted_suspects(found),
         unread=tuple(desk.unread.values()),
         asked=tuple(desk.asked),
-        attempts=retried(job, ended),
+        attempts=_with_last_cause(retried(job, ended), found) if status == "FAILED" else retried(job, ended),
     )
+
+
+def _with_last_cause(attempts: tuple[Ended, ...], found: Sequence[Suspect]) -> tuple[Ended, ...]:
+    """The attempts, the last with the cause that was found, for which its log may have been read."""
+    first = found[0]
+    if not attempts or first.about or first.id in failures.SAID | {"terminated", "cancelled", causes.UNKNOWN}:
+        return attempts
+    return (*attempts[:-1], replace(attempts[-1], cause=first.id))
 
 
 def _pending(desk: Desk, job: Json) -> Reads[list[Suspect]]:
