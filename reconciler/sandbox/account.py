@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.exceptions import ServiceException
@@ -131,6 +132,7 @@ class AccountSurroundings:
                 }
             },
         ).instances[0]
+        instance.launch_time = datetime.fromtimestamp(wanted.at, UTC).replace(tzinfo=None)
         if wanted.placement:
             instance.placement.group_name = wanted.placement
             placed = self._account.memory["placed instances"]

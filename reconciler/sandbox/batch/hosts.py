@@ -197,6 +197,7 @@ def _launch(store: Store, environment: Row, machine: Machine, subnet: str) -> Ho
         resources.get("placementGroup", ""),
         resources.get("tags", {}),
         spot,
+        store.now,
     )
     host = Host(
         store.surroundings.launch(wanted),

@@ -1,7 +1,7 @@
 """What SubmitJob changes of a definition's containers, tasks, pods and nodes.
 
-Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerOverrides.html, API_TaskContainerOverrides.html,
-API_EksContainerOverride.html and API_NodePropertyOverride.html
+Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_ContainerOverrides.html,
+API_TaskContainerOverrides.html, API_EksContainerOverride.html and API_NodePropertyOverride.html
 """
 
 from __future__ import annotations

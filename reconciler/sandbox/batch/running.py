@@ -163,13 +163,9 @@ def _ready(store: Store, row: Row) -> None:
         if not _awaits(store, row):
             _end(store, row, "FAILED", store.runs[row.name].stop_reason)
         return
-    for needed in sorted(store.runs[row.name].waits_for):
-        other = store.jobs.find(needed)
-        if other is not None and other.status == "FAILED":
-            _end(store, row, "FAILED", "Dependent Job failed")
-            return
-        if other is None or other.status == "SUCCEEDED":
-            store.runs[row.name].waits_for.discard(needed)
+    if _dependency_failed(store, row):
+        _end(store, row, "FAILED", "Dependent Job failed")
+        return
     if store.runs[row.name].waits_for:
         _pending(store, row)
         return
@@ -181,6 +177,17 @@ def _ready(store: Store, row: Row) -> None:
             _ready(store, child)
     else:
         _runnable(store, row)
+
+
+def _dependency_failed(store: Store, row: Row) -> bool:
+    """Whether a job that it waits for has failed; it waits no longer for those that have succeeded."""
+    for needed in sorted(store.runs[row.name].waits_for):
+        other = store.jobs.find(needed)
+        if other is not None and other.status == "FAILED":
+            return True
+        if other is None or other.status == "SUCCEEDED":
+            store.runs[row.name].waits_for.discard(needed)
+    return False
 
 
 def _pending(store: Store, row: Row) -> None:

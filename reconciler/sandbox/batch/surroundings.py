@@ -55,6 +55,8 @@ class Launch:
     placement: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     spot: bool = False
+    at: float = 0
+    """When, on the sandbox clock."""
 
 
 @dataclass(frozen=True)
