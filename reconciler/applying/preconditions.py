@@ -86,9 +86,8 @@ class AccountRecheck:
         differences = (self.difference(kind, item, live, live_objects, phase) for live in planned)
         found = next((text for text in differences if text), "")
         if not found and kind.versioned and (phase == "up" or item.verb is Verb.DELETE):
-            found = _newer(
-                [*planned, *filter(None, [item.kept_object])], live_objects
-            )  # the latest may be kept, being in use
+            known = [*planned, *filter(None, [item.kept_object])]  # the latest may be kept, being in use
+            found = _newer(known, [live for live in live_objects if live.physical not in item.remaining])
         return found and f"{found} since the plan was created; plan again"
 
     def created_since(self, address: Address) -> str:

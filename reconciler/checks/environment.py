@@ -36,7 +36,7 @@ from reconciler.model import (
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import SHORT, Cover, looks_secret, private_name
 from reconciler.model.paths import dotted, values_at
-from reconciler.model.problems import Problem, did_you_mean, one_of, ordered
+from reconciler.model.problems import Problem, article, did_you_mean, one_of, ordered
 from reconciler.schema import aws_model, registry
 from reconciler.schema.registry import Schemas
 
@@ -174,7 +174,7 @@ def _resource(
     raw = raw.with_moved(kind.declared_at(raw.value))
     findings = list(kind.check(physical, _by_name(kind, address, physical, props)))
     if len(physical) > kind.max_name and not any(finding.path == () for finding in findings):
-        message = f"the name has {len(physical)} characters; a {kind.name} may have {kind.max_name}"
+        message = f"the name has {len(physical)} characters; {article(kind.name)} may have {kind.max_name}"
         findings.append(Finding((), message, "choose a shorter one", codes.OUT_OF_RANGE))
     found += [as_problem(finding, address, raw.at(finding.path)) for finding in findings]
     tags = raw.value.get("tags", {})

@@ -12,7 +12,7 @@ from reconciler.config import references
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import Address, Finding, Kind, Lifecycle, Path, Replace, examples
 from reconciler.model import problem_codes as codes
-from reconciler.model.problems import Problem, did_you_mean, one_of
+from reconciler.model.problems import Problem, article, did_you_mean, one_of
 from reconciler.schema import aws_model
 from reconciler.schema.registry import Schemas
 
@@ -55,18 +55,18 @@ def _invalid_members(
     yield from ignored_rules.misuses(written.get(ignored_rules.RULES), ("lifecycle", ignored_rules.RULES))
     if "replace" in written and kind.replace is Replace.FORBIDDEN:
         hint = "to change a property that cannot be updated, declare the resource under a new name"
-        yield Finding(("lifecycle", "replace"), f"a {kind.name} is never replaced", hint)
+        yield Finding(("lifecycle", "replace"), f"{article(kind.name)} is never replaced", hint)
     if "keepRevisions" in written and not (kind.versioned or kind.changed_by_update):
-        yield Finding(("lifecycle", "keepRevisions"), f"a {kind.name} has no revisions", "remove the line")
+        yield Finding(("lifecycle", "keepRevisions"), f"{article(kind.name)} has no revisions", "remove the line")
     for name in ("drain", "drainTimeoutMinutes"):
         if name in written and kind.replace in (Replace.FORBIDDEN, Replace.DECLARED):
             hint = f"only {examples.DRAINED} can be drained; remove the line"
-            yield Finding(("lifecycle", name), f"a {kind.name} is not drained", hint)
+            yield Finding(("lifecycle", name), f"{article(kind.name)} is not drained", hint)
     for index, ignored in enumerate(_items_of(written, "ignoreChanges")):
         way_out = _unknown_path(ignored, members, kind) if isinstance(ignored, str) else None
         if way_out is not None and not extension.has(ignored):
             at: Path = ("lifecycle", "ignoreChanges", index)
-            yield Finding(at, f'a {kind.name} has no property "{ignored}"', way_out, codes.UNKNOWN_FIELD)
+            yield Finding(at, f'{article(kind.name)} has no property "{ignored}"', way_out, codes.UNKNOWN_FIELD)
 
 
 def _items_of(written: Mapping[str, Any], name: str) -> list[Any]:

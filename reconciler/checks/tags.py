@@ -9,7 +9,7 @@ from reconciler.checks.findings import as_problem
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import OWNER_PREFIX, Address, Finding, Kind, Path
 from reconciler.model import problem_codes as codes
-from reconciler.model.problems import Problem
+from reconciler.model.problems import Problem, article
 
 # AWS allows 50 user tags on nearly every resource.
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions
@@ -22,9 +22,9 @@ def unused_tags(address: Address, raw: DeclaredResource, kind: Kind, common: Map
     tags = raw.value.get("tags")
     own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
     if own and (kind.shared or kind.container):
-        message = f"a {kind.name} belongs to the account: its tags are not managed"
+        message = f"{article(kind.name)} belongs to the account: its tags are not managed"
         if kind.container:
-            message = f"a {kind.name} cannot be tagged: the tags of its {kind.container.member} name its owner"
+            message = f"{article(kind.name)} cannot be tagged: the tags of its {kind.container.member} name its owner"
         finding = Finding(("tags",), message, "remove its tags", codes.TAGS_UNUSED, warning=True)
         yield as_problem(finding, address, raw.at(("tags", own[0])))
 
@@ -88,4 +88,4 @@ def _plain_tag(name: str, value: Any, kind: Kind, path: Path) -> Finding | None:
     if not odd:
         return None
     hint = f"letters, digits, spaces and {' '.join(kind.tag_symbols)}"
-    return Finding(path, f'a {kind.name} cannot have "{odd[0]}" in a tag', hint)
+    return Finding(path, f'{article(kind.name)} cannot have "{odd[0]}" in a tag', hint)

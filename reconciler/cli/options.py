@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from reconciler.config import files
 from reconciler.config.given import Given, gather
 from reconciler.model import Address, Options
 from reconciler.model import problem_codes as codes
+from reconciler.model.preflight import Level
 from reconciler.model.problems import Problem, Problems
 
 
@@ -67,6 +69,16 @@ class OnError(StrEnum):
 
     stop = "stop"
     carry_on = "continue"
+
+
+class WithPreflight(TyperCommand):
+    """A command whose ``--preflight`` needs no value: ``--preflight`` means on, ``--no-preflight`` off."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the command line."""
+        words = {"--preflight": f"--preflight={Level.on}", "--no-preflight": f"--preflight={Level.off}"}
+        end = args.index("--") if "--" in args else len(args)
+        return super().parse_args(ctx, [*(words.get(one, one) for one in args[:end]), *args[end:]])
 
 
 def environments(incomplete: str) -> list[str]:
@@ -193,6 +205,16 @@ JournalOption = Annotated[
 ]
 NoLock = Annotated[
     bool, typer.Option("--no-lock", envvar="RECONCILE_NO_LOCK", help="Do not take the environment's lock.")
+]
+Preflight = Annotated[
+    Level | None,
+    typer.Option(
+        "--preflight",
+        envvar="RECONCILE_PREFLIGHT",
+        metavar="[=full|on|off]",
+        help="Check whether what is declared can run: instance types, images, roles, network, quotas.",
+        show_default=False,
+    ),
 ]
 OnlyChanges = Annotated[bool, typer.Option("--only-changes", help="Leave out resources that do not change.")]
 

@@ -17,6 +17,7 @@ from reconciler.cli.terminal import Terminal, colour, in_pipeline, plural
 from reconciler.config.given import Given
 from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
+from reconciler.model.preflight import Asked, Level
 from reconciler.model.problems import Problem, ordered
 from reconciler.operations import pipeline, session, shown_plan
 from reconciler.operations.pipeline import Planned
@@ -89,10 +90,12 @@ def _count_warnings(terminal: Terminal, env: str | None, loaded: Loaded) -> None
         terminal.note(f"{', '.join(plural(count, noun) for count, noun in counts if count)}: see `{command}`")
 
 
-def make_plan(terminal: Terminal, account: Session, options: Options, outputs: Outputs) -> Planned:
+def make_plan(
+    terminal: Terminal, account: Session, options: Options, outputs: Outputs, preflight: Level = Level.off
+) -> Planned:
     """Plan, and print the warnings. Raises Problems; a plan that a safety rail refuses is printed first."""
     try:
-        planned = session.make_plan(account, options)
+        planned = session.make_plan(account, options, preflight=Asked(preflight))
     except pipeline.RailRefusal as refusal:
         planned, at = refused_plan(terminal, account, refusal), timestamp()
         errored = replace(planned, problems=refusal.problems)

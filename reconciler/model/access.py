@@ -44,6 +44,7 @@ class Access:
     finds      of ``read``, for a name that is not declared, beside the first of ``reads``
     rechecks   of ``read`` by names alone, as an apply reads again what it is about to change
     looks      of ``read`` and ``side_effects``, about any object in the account
+    preflight  of ``preflight``, about any object in the account
     removals   of ``dependents``, about any object in the account
     referrers  of ``referrers``, about any object in the account
     waits      of drains and waits for a removal, about any object in the account
@@ -68,6 +69,7 @@ class Access:
     finds: tuple[str, ...] = ()
     rechecks: tuple[str, ...] = ()
     looks: tuple[str, ...] = ()
+    preflight: tuple[str, ...] = ()
     removals: tuple[str, ...] = ()
     referrers: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
@@ -95,6 +97,7 @@ class Access:
                 self.finds,
                 self.rechecks,
                 self.looks,
+                self.preflight,
                 self.removals,
                 self.referrers,
                 self.waits,

@@ -89,7 +89,8 @@ class ResourcePlan:
     """One block of the plan: what happens to one resource, why, and by which steps.
 
     ``by_tag_only`` are the physical names of the objects to delete that have the tags of the environment, but were not
-    created by this tool; ``not_compared`` the properties whose live values cannot be compared with the declared ones.
+    created by this tool; ``remaining`` those of objects of its name that no environment owns and a deletion leaves;
+    ``not_compared`` the properties whose live values cannot be compared with the declared ones.
     A NOOP has no steps but waits for what AWS is changing by itself, which are not shown.
 
     ``want`` is the wanted state, ``kept_object`` the live object that is kept, updated or replaced, ``removed_objects``
@@ -116,6 +117,7 @@ class ResourcePlan:
     secret_paths: frozenset[str] = frozenset()
     by_tag_only: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
+    remaining: tuple[str, ...] = ()
     want: Want | None = field(default=None, compare=False)
     kept_object: Live | None = field(default=None, compare=False)
     removed_objects: tuple[Live, ...] = field(default=(), compare=False)

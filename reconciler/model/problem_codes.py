@@ -355,10 +355,11 @@ MISSING_PERMISSION = _either(
     "conditions that are not known before.",
     "Add the action to its policies; `reconcile permissions ENV --for apply` prints the policy.",
 )
-PERMISSIONS_UNKNOWN = _error(
+PERMISSIONS_UNKNOWN = _either(
     "permissions-unknown",
     "The permissions of a role cannot be checked: IAM refuses the simulation, or does not have the role.",
-    "Allow `iam:SimulatePrincipalPolicy`, or pass `--apply-role` with the ARN of a role.",
+    "Allow `iam:SimulatePrincipalPolicy`, or pass `--apply-role` with the ARN of a role. With `--apply-role` it is a "
+    "warning, unless there is `--check-permissions`, too.",
 )
 
 # --- values of fields -------------------------------------------------------------------------------------------------
@@ -623,6 +624,19 @@ MANAGED_BY_AWS = _error(
     "managed-by-aws",
     "A resource that would be changed or deleted is managed by an AWS service.",
     "Declare a resource of your own under another name, or pass `--exclude` for this one.",
+)
+CANNOT_RUN = _either(
+    "cannot-run",
+    "A preflight found that what the plan creates or changes cannot run in this account. A warning where the plan does"
+    " not change it.",
+    "Change what the message names, or apply with `--preflight=off`.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html",
+)
+MAY_NOT_RUN = _warning(
+    "may-not-run",
+    "A preflight found that what is declared will probably not run in this account.",
+    "Check what the message names; the preflight does not see all that AWS does.",
+    "https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html",
 )
 CANNOT_UPDATE = _error(
     "cannot-update",

@@ -285,6 +285,8 @@ class Want:
     unknown_members  as in :class:`Resource`
     deferred         ARNs of others that wait for this one to be created, although it refers to them by late references:
                      a create request must not name them
+    exact            whether it is to declare all that is live, as an import does; a plan leaves out what it cannot
+                     change (a subscription that is not confirmed)
     """
 
     address: Address
@@ -297,6 +299,7 @@ class Want:
     lifecycle: Lifecycle = field(default_factory=Lifecycle)
     unknown_members: Mapping[str, UnknownMember] = EMPTY
     deferred: frozenset[str] = frozenset()
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,11 @@ class Call:
 
 
 # IAM's prefix, where it is not boto3's name of the service
-_PREFIXES: Mapping[str, str] = {"resourcegroupstaggingapi": "tag", "efs": "elasticfilesystem"}
+_PREFIXES: Mapping[str, str] = {
+    "resourcegroupstaggingapi": "tag",
+    "efs": "elasticfilesystem",
+    "service-quotas": "servicequotas",
+}
 
 Reply: TypeAlias = Json | Refused
 

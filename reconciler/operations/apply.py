@@ -20,6 +20,7 @@ from reconciler import __version__
 from reconciler.model import Event, Options, Outcome, Plan, Step, Wait
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK, PARTIAL, RAIL, STALE
+from reconciler.model.preflight import Asked, Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import journal, pipeline, saved_plan
 from reconciler.operations.pipeline import Planned
@@ -39,7 +40,7 @@ class ApplyOptions:
 
     ``parallelism`` is the maximum number of concurrent calls; ``keep_going`` continues with independent steps after a
     failure; ``lock`` takes the environment's lock; ``journal`` is the file of calls and replies; ``saved`` is a saved
-    plan that the new plan must equal.
+    plan that the new plan must equal; ``preflight`` is how much is checked before anything changes.
     """
 
     parallelism: int = 16
@@ -47,6 +48,7 @@ class ApplyOptions:
     lock: bool = True
     journal: Path | None = None
     saved: saved_plan.Saved | None = None
+    preflight: Level = Level.off
 
 
 class Sink(Protocol):
@@ -135,7 +137,7 @@ class _Run:
 def _apply(session: Session, options: Options, how: ApplyOptions, ui: Interaction, run: _Run) -> int:
     clock = WallClock(run.stop.event)
     since = clock.now()
-    planned = _make_plan(session, options, ui)
+    planned = _make_plan(session, options, ui, how.preflight)
     ui.planned(planned)
     if how.saved:
         saved_plan.verify(planned, how.saved, timestamp(), problems=() if ui.problems_shown else planned.problems)
@@ -166,9 +168,9 @@ def watching(plan: Plan) -> Plan:
     return replace(plan, resources=tuple(items))
 
 
-def _make_plan(session: Session, options: Options, ui: Interaction) -> Planned:
+def _make_plan(session: Session, options: Options, ui: Interaction, preflight: Level) -> Planned:
     try:
-        return make_plan(session, options)
+        return make_plan(session, options, preflight=Asked(preflight, narrow=True))
     except pipeline.RailRefusal as refusal:
         ui.refused(session, refusal)
         raise

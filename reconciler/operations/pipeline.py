@@ -23,6 +23,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
+from reconciler.model.preflight import NOTHING, Asked, Checked, Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.taken import Taken
 from reconciler.render.mask import Mask
@@ -43,7 +44,7 @@ class Planned:
 
     ``kept`` are the section and physical name of each object that is kept because it is in use; ``as_saved``, where a
     saved plan is planned again, is the plan with the dependents that the saved plan had. ``taken`` is the snapshot that
-    was read instead of the account.
+    was read instead of the account. ``preflight`` is what a preflight found, None without one.
     """
 
     env: Environment
@@ -54,6 +55,7 @@ class Planned:
     kept: frozenset[tuple[str, str]] = frozenset()
     as_saved: Plan | None = None
     taken: Taken | None = None
+    preflight: tuple[Checked, ...] | None = None
 
     @property
     def errored(self) -> bool:
@@ -109,10 +111,11 @@ def make_plan(
     parallelism: int = PARALLELISM,
     described: frozenset[tuple[str, str]] | None = None,
     facts_known: Mapping[str, Any] = EMPTY,
+    preflight: Asked = NOTHING,
 ) -> Planned:
     """Read the account and plan. ``parallelism`` is the maximum number of concurrent reads; ``described`` are, of an
     account that is a snapshot, the sections and names of the objects of which it has more than their names;
-    ``facts_known`` the values of look-ups that are not read.
+    ``facts_known`` the values of look-ups that are not read. ``preflight`` also checks whether what is planned can run.
 
     Raises Problems where no plan is possible (wrong account, look-ups without a value), and RailRefusal where a safety
     rail refuses the plan.
@@ -150,6 +153,10 @@ def make_plan(
             made, problems = make(observed)
         kept = dependents.removed_objects(whole) - dependents.removed_objects(made)
         made, standing = side_effects.find_side_effects(reader, discover(), env, made)
+        checked: tuple[Checked, ...] | None = None
+        doubts: list[Problem] = []
+        if preflight.level is not Level.off and not (problems or standing):
+            checked, doubts = _preflight(reader, env, made, preflight)
     finally:
         reader.close()
     mask = mask.learnt(made)
@@ -160,16 +167,29 @@ def make_plan(
         refused = safety_rails.check(made, env, options, safety_rails.owned(observed, discover(), scope))
         if refused:
             raise RailRefusal(refused, made)
-    warnings = tuple(problem for problem in text if problem.warning)
+    text = [*text, *doubts]
     return Planned(
         env=env,
         plan=made,
         mask=mask,
-        problems=tuple(problems),
-        warnings=warnings,
+        problems=tuple(problem for problem in text if not problem.warning),
+        warnings=tuple(problem for problem in text if problem.warning),
         kept=kept,
         as_saved=as_saved,
+        preflight=checked,
     )
+
+
+def _preflight(
+    reader: Reader, env: Environment, plan: Plan, asked: Asked
+) -> tuple[tuple[Checked, ...] | None, list[Problem]]:
+    """What a preflight found, and the problems for people."""
+    from reconciler.account import preflight  # noqa: PLC0415  (few plans have one)
+
+    if asked.narrow and not plan.applyable:
+        return None, []
+    found = preflight.check(reader, discover(), env, plan, asked)
+    return found, preflight.problems(env, plan, found)
 
 
 def document(planned: Planned, *, timestamp: str, only_changes: bool = False) -> dict[str, Any]:
@@ -179,6 +199,10 @@ def document(planned: Planned, *, timestamp: str, only_changes: bool = False) ->
     found = json.plan(
         planned.plan, timestamp=timestamp, mask=planned.mask, errored=planned.errored, only_changes=only_changes
     )
+    if planned.preflight is not None:
+        from reconciler.render import preflight  # noqa: PLC0415  (few plans have one)
+
+        found["preflight"] = preflight.rows(planned.preflight, planned.env.resources, planned.mask)
     return found if planned.taken is None else {**found, "applyable": False, "snapshot": planned.taken.as_json()}
 
 

@@ -332,7 +332,11 @@ def verify(planned: Planned, saved: Saved, timestamp: str, problems: Sequence[Pr
     """
     if any(problem.code in UNREADABLE_CODES for problem in planned.problems):
         return
-    refused = {problem.address for problem in planned.problems if problem.address and not problem.warning}
+    refused = {
+        problem.address
+        for problem in planned.problems
+        if problem.address and not problem.warning and problem.code != codes.CANNOT_RUN
+    }
     found = out_of_date(saved, document(planned, timestamp=timestamp), problems, refused)
     if found and planned.as_saved and equal_after_cleanup(planned.as_saved, planned.plan):
         now = document(replace(planned, plan=planned.as_saved), timestamp=timestamp)

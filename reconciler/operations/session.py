@@ -22,6 +22,7 @@ from reconciler.model import EMPTY, Environment, Options, Plan, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import looks_secret
+from reconciler.model.preflight import NOTHING, Asked
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.values import SANDBOX
 from reconciler.operations import pipeline
@@ -231,6 +232,7 @@ def make_plan(
     *,
     parallelism: int = pipeline.PARALLELISM,
     facts_known: Mapping[str, Any] = EMPTY,
+    preflight: Asked = NOTHING,
 ) -> Planned:
     """Read the account and plan, as :func:`.pipeline.make_plan`; the plan says where AWS itself was not asked."""
 
@@ -241,7 +243,13 @@ def make_plan(
         if session.taken:
             return _plan_of_snapshot(session, session.taken, options, facts_known)
         planned = pipeline.make_plan(
-            session.env, session.scope, session.client, options, parallelism=parallelism, facts_known=facts_known
+            session.env,
+            session.scope,
+            session.client,
+            options,
+            parallelism=parallelism,
+            facts_known=facts_known,
+            preflight=preflight,
         )
     except pipeline.RailRefusal as refusal:
         refusal.plan = located(refusal.plan)
@@ -325,6 +333,7 @@ def lock_place(session: Session) -> str:
     return f"{session.env.name} in account {session.scope.account} ({where})"
 
 
-def timestamp() -> str:
-    """The time in UTC, to the second, as plans, JSON lines and journals write it: ``2026-01-31T12:00:00Z``."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def timestamp(at: float | None = None) -> str:
+    """A time, or now, in UTC, to the second, as plans, JSON lines and journals write it: ``2026-01-31T12:00:00Z``."""
+    found = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+    return found.strftime("%Y-%m-%dT%H:%M:%SZ")

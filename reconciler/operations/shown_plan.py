@@ -10,20 +10,24 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from reconciler import __version__
 from reconciler.model import Verb
+from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.operations import saved_plan
 from reconciler.operations.commit import Commit
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.saved_plan import Saved
 from reconciler.planning.visibility import UNREADABLE_CODES
-from reconciler.render import stored
+from reconciler.render import preflight, stored
 from reconciler.render import view as views
 from reconciler.render.mask import Mask
 from reconciler.render.view import View
+
+# errors with which the plan is shown nevertheless
+_SHOWN: Final = UNREADABLE_CODES | {codes.CANNOT_RUN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,8 @@ def planned(
             result.mask,
             problems=ordered((*problems, *checked)),
             root=root,
-            refused=any(problem.code not in UNREADABLE_CODES for problem in result.problems),
+            refused=any(problem.code not in _SHOWN for problem in result.problems),
+            preflight=result.mask.line(preflight.summary(result.preflight)) if result.preflight is not None else "",
             facts={name: result.mask.line(value) for name, value in facts.items()},
         )
 

@@ -30,7 +30,8 @@ class Node:
 
     ``actions`` create or update it, ``removals`` delete live objects; ``out_of_service``: its update takes it out of
     service; ``repairs``: the actions only make AWS check it again. ``by_tag_only`` are other live objects with its tags
-    that this tool did not create; ``deferred`` as in :class:`Want`.
+    that this tool did not create; ``remaining`` are physical names that a deletion leaves; ``deferred`` as in
+    :class:`Want`.
     """
 
     address: Address
@@ -53,6 +54,7 @@ class Node:
     notes: list[str] = field(default_factory=list)
     repairs: bool = False
     by_tag_only: tuple[Live, ...] = ()
+    remaining: tuple[str, ...] = ()
     not_compared: tuple[str, ...] = ()
 
     @property

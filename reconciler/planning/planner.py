@@ -191,9 +191,12 @@ class _Planner:
             return
         if kind.versioned:
             lives = [live for live in lives if not live.deleting]
-            others = sorted(live.revision for live in lives if live.owner != self.scope.environment)
+            others = sorted(
+                (live for live in lives if live.owner != self.scope.environment), key=lambda live: live.revision
+            )
             lives = [live for live in lives if live.owner == self.scope.environment]
-            node.notes += [_unowned_revisions(lives[0].attrs.get("name", address.name), others)] if others else []
+            node.notes += [_unowned_revisions([live.physical for live in others])] if others else []
+            node.remaining = tuple(live.physical for live in others)
         for live in lives:
             down = self.planner.removal(live, kind, resource, drained=not self.options.destroy)
             if down.actions:
@@ -324,9 +327,9 @@ def _owned(
     return owned
 
 
-def _unowned_revisions(name: str, revisions: Sequence[int]) -> str:
+def _unowned_revisions(revisions: Sequence[str]) -> str:
     """The note about revisions that others registered under the name."""
-    listed = ", ".join(f"{name}:{revision}" for revision in revisions[-MOST_LISTED:])
+    listed = ", ".join(revisions[-MOST_LISTED:])
     more = f"{len(revisions) - MOST_LISTED} more and " if len(revisions) > MOST_LISTED else ""
     are = "are" if len(revisions) > 1 else "is"
     return f"{more}{listed} {are} kept: not registered by this environment (no {OWNER_TAG} tag)"
@@ -417,6 +420,7 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         kept_object=kept,
         removed_objects=tuple(down.live for down in node.removals),
         by_tag_only=tuple(down.live.physical for down in node.removals if down.live in node.by_tag_only),
+        remaining=node.remaining,
         not_compared=node.not_compared,
         declared=resource,
     )

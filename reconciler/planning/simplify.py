@@ -165,6 +165,7 @@ def _want(kind: Kind, live: Live, scope: Scope, props: Json) -> Want:
         tags=EMPTY,
         attrs=live.attrs,
         scope=scope,
+        exact=True,
     )
 
 

@@ -82,5 +82,6 @@ def _plan(one: Checked, *, only_changes: bool) -> dict[str, Any] | None:
             more["since"] = drift.since
         if drift and (drift.changed_by or drift.unknown_because):
             more["changed_by"] = dict(drift.changed_by) if drift.changed_by else None
+            more |= {"also_changed_by": [*map(dict, drift.also_changed_by)]} if drift.also_changed_by else {}
         entries.append({**entry, **more})
     return {**one.plan, "resource_changes": entries}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model import EMPTY
 from reconciler.render import stored
@@ -16,6 +16,7 @@ from reconciler.render.mask import Mask
 from reconciler.render.view import Entry
 
 _CLEAN = Mask()
+_CALLERS: Final = tuple[Mapping[str, str], ...]
 
 
 def write(one: Checked) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def _written(drift: Drift) -> dict[str, Any]:
         "differences": [[one.path, one.text, one.file, one.line, one.column] for one in drift.differences],
         "since": drift.since,
         "changed_by": dict(drift.changed_by) if drift.changed_by else None,
+        "also_changed_by": [*map(dict, drift.also_changed_by)],
         "unknown_because": drift.unknown_because,
     }
 
@@ -55,6 +57,7 @@ def _drift(written: Any, entries: Mapping[str, Entry]) -> Drift:
         differences=tuple(_difference(*each) for each in written["differences"]),
         since=stored.typed(str, written["since"]),
         changed_by=None if by is None else stored.typed(Mapping[str, str], by),
+        also_changed_by=stored.typed(_CALLERS, written.get("also_changed_by", [])),
         unknown_because=stored.typed(str, written["unknown_because"]),
     )
 

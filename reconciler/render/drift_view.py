@@ -71,7 +71,8 @@ class Difference:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """One resource that has drifted. ``since`` is NEW or STILL where there is an earlier report, else empty;
-    ``changed_by`` is who changed it, as JSON has it; ``unknown_because`` is why that is not known, where it was asked.
+    ``changed_by`` is who changed it, as JSON has it, ``also_changed_by`` who made its other changes, by other calls;
+    ``unknown_because`` is why that is not known, where it was asked.
     """
 
     how: How
@@ -79,6 +80,7 @@ class Drift:
     differences: tuple[Difference, ...]
     since: str = ""
     changed_by: Mapping[str, str] | None = None
+    also_changed_by: tuple[Mapping[str, str], ...] = ()
     unknown_because: str = ""
 
     @property
@@ -95,7 +97,8 @@ class Checked:
     ``problems`` are errors, warnings and notes. ``advice`` is about resources that have not drifted, and
     ``moving`` are the addresses of those left out because AWS is still changing them. ``root`` is the path prefix of
     the files in problems from where the command runs, ``place`` the environment's own file from the top of the
-    repository. ``addresses`` are those of all resources, in the order of the plan.
+    repository. ``addresses`` are those of all resources, in the order of the plan; ``files`` has the file of each that
+    is declared in another one.
     ``took`` is in seconds. ``exit_code`` is that of an error.
 
     Compared with an earlier report, ``since`` is NEW or STILL for an error, and ``resolved`` are the addresses that had
@@ -110,6 +113,7 @@ class Checked:
     plan: Mapping[str, Any] | None = None
     drifts: tuple[Drift, ...] = ()
     addresses: tuple[str, ...] = ()
+    files: Mapping[str, str] = EMPTY
     problems: tuple[Problem, ...] = ()
     advice: tuple[str, ...] = ()
     moving: tuple[str, ...] = ()
@@ -177,10 +181,11 @@ class Checked:
     def changed_by(self) -> Iterator[str]:
         """Who changed what, a sentence each; also where that is unknown."""
         for one in self.drifts:
-            if one.changed_by:
-                event, at, who, via = (one.changed_by.get(name, "") for name in ("event", "at", "who", "via"))
-                yield f"{one.address}: {event} by {who}{f' ({via})' if via else ''} at {at}"
-            elif one.unknown_because:
+            for call in (one.changed_by, *one.also_changed_by):
+                event, at, who, via = ((call or {}).get(name, "") for name in ("event", "at", "who", "via"))
+                if call:
+                    yield f"{one.address}: {event} by {who}{f' ({via})' if via else ''} at {at}"
+            if not one.changed_by and one.unknown_because:
                 yield f"{one.address}: {one.unknown_because}"
 
 
@@ -335,6 +340,12 @@ def drifts_of(plan: Plan, viewed: View, mask: Mask, top: str, place: str) -> tup
         )
         for item in found
     )
+
+
+def files_of(plan: Plan, mask: Mask, top: str, place: str) -> dict[str, str]:
+    """The files of resources that are not declared in the environment's own; ``top`` and ``place`` as above."""
+    found = {mask.line(str(item.address)): _difference("", "", item.pos, top, place).file for item in plan.resources}
+    return {address: file for address, file in found.items() if file != place}
 
 
 def _differences(item: ResourcePlan, mask: Mask, top: str, place: str) -> Iterator[Difference]:

@@ -108,6 +108,8 @@ def _header(view: View) -> Iterator[str]:
         yield f'<p class="summary"><strong>{escape(view.summary)}</strong></p>'
     if not view.refused and view.limits:
         yield f'<p class="limits">{escape(view.limits)}</p>'
+    if view.preflight:
+        yield f'<p class="limits">{escape(view.preflight)}</p>'
     warnings = sum(one.warning and not one.note for one in view.problems)
     notes = sum(one.note for one in view.problems)
     moved = sum(bool(one.moved) for one in view.lookups)

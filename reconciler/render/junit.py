@@ -80,14 +80,14 @@ def _cases(one: Checked) -> Iterator[ET.Element]:
     drifts = {drift.address: drift for drift in one.drifts}
     for address in dict.fromkeys((*(one.addresses or drifts), *drifts)):
         drift = drifts.get(address)
-        case = _case(one, address, drift.differences[0].file if drift else one.place)
+        case = _case(one, address, one.files.get(address, one.place))
         if drift:
             failure = ET.SubElement(case, "failure", {"message": in_one_line(_summary(drift)), "type": drift.how.value})
             failure.text = clean(_body(drift))
         yield case
     for address in one.moving:
         if address not in drifts:
-            case = _case(one, address, one.place)
+            case = _case(one, address, one.files.get(address, one.place))
             ET.SubElement(case, "skipped", {"message": "AWS is still changing it"})
             yield case
 

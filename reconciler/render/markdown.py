@@ -112,6 +112,7 @@ def _head(view: View) -> str:
     if not view.refused:
         lines += ["", f"**{view.summary}**"] if blocked else []
         lines += ["", view.limits] if view.limits else []
+        lines += ["", view.preflight] if view.preflight else []
     return "\n".join(lines)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from reconciler.model import EMPTY, Address, Outcome, Plan, Step, StepState, Verb
+from reconciler.model import EMPTY, Address, Outcome, Plan, ResourcePlan, Step, StepState, Verb
 from reconciler.model.paths import located
 from reconciler.render import changes
 from reconciler.render.difference import WIDTH
 from reconciler.render.mask import Mask
+
+MOST_NAMED: Final = 5
 
 
 def of(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, mask: Mask, root: str = "") -> str:
@@ -38,7 +40,8 @@ def of(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, ma
     message = ", ".join(f"{counts[verb]} {word}" for verb, word in words.items() if counts[verb])
     message = message or ("nothing finished" if plan.applyable else "no changes")
     if outcome.ok:
-        return f"Done in {took:.0f} s: {message}."
+        remaining = [mask.line(line) for item in plan.resources if (line := _remaining(item))]
+        return "\n".join([f"Done in {took:.0f} s: {message}.", *remaining])
     lines = [f"{'Interrupted' if outcome.interrupted else 'Stopped'} after {took:.0f} s: {message}."]
     for address, missing in unfinished.items():
         failed = next((part for part in missing if states.get(part.id) is StepState.FAILED), None)
@@ -56,6 +59,17 @@ def of(plan: Plan, outcome: Outcome, details: Mapping[str, str], took: float, ma
     advice = "Fix the cause, then run the same command again" if outcome.failed else "Run the same command again"
     lines.append(f"Completed changes are kept. {advice} to finish the rest.")
     return "\n".join(lines)
+
+
+def _remaining(item: ResourcePlan) -> str:
+    """What a deletion has left under the name, which would be in the way of another of this name; empty for nothing."""
+    names = item.remaining
+    if not names:
+        return ""
+    listed = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+    verb, them = ("remains", "it") if len(names) == 1 else ("remain", "them")
+    advice = f"Delete {them}, or pass --adopt to the next apply of {item.address}"
+    return f"  {listed} {verb}: no environment owns {them}. {advice}."
 
 
 def cause(plan: Plan, address: Address, path: str, root: str = "") -> str:

@@ -55,6 +55,8 @@ def plan(view: View, paint: Paint, *, verbose: bool = False) -> str:
         lines += [paint(f"{counted(view.calls, 'API call')} (--verbose shows {them(view.calls)})", "dim"), ""]
     if view.limits:
         lines += [view.limits, ""]
+    if view.preflight:
+        lines += [view.preflight, ""]
     return "\n".join([*lines, view.summary])
 
 

@@ -118,7 +118,8 @@ class View:
 
     ``place`` is the Region, and what answers instead of AWS. ``problems`` are errors and warnings, ``root`` is the path
     prefix of the files in them; ``facts`` are further lines for the head (when it was planned, the commit), by name;
-    ``others`` what each resource that does not change depends on, both by address, for the picture of the dependencies.
+    ``preflight`` is what a preflight found, in a line; ``others`` what each resource
+    that does not change depends on, both by address, for the picture of the dependencies.
     """
 
     environment: str
@@ -135,6 +136,7 @@ class View:
     root: str = ""
     refused: bool = False
     facts: Mapping[str, str] = EMPTY
+    preflight: str = ""
     others: Mapping[str, tuple[str, ...]] = EMPTY
 
     @property
@@ -161,6 +163,7 @@ def of(
     root: str = "",
     refused: bool = False,
     facts: Mapping[str, str] = EMPTY,
+    preflight: str = "",
 ) -> View:
     """What is shown of ``plan``: see :class:`View`."""
     found = () if refused else plan.resources
@@ -181,6 +184,7 @@ def of(
         root=root,
         refused=refused,
         facts=facts,
+        preflight="" if refused else preflight,
         others={mask.line(str(item.address)): _addresses(item, mask) for item in others},
     )
 

@@ -38,6 +38,11 @@ def zones(region: str) -> dict[str, frozenset[str]]:
     return {name: frozenset(listed) for name, listed in found.items()}
 
 
+def offered(region: str, every: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The zones that offer each instance type; a Region without data has all types in ``every`` zone."""
+    return zones(region) or dict.fromkeys(_types(), frozenset(every))
+
+
 @cache
 def _types() -> dict[str, Machine]:
     from moto.ec2.models.instance_types import INSTANCE_TYPES  # noqa: PLC0415  (slow to load)

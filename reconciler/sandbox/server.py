@@ -102,6 +102,7 @@ class Sandbox:
             batch_fleet=self._batch_fleet,
             batch_lose=self._batch_lose,
             batch_roles=self._batch_roles,
+            vcpu_quotas=lambda: self.batch_settings.vcpu_quotas,
             simulate=self._simulate,
             deliver=self._deliver,
         )

@@ -50,6 +50,7 @@ MODELS = {
     "cloudtrail": "cloudtrail",
     "autoscaling": "autoscaling",
     "elasticfilesystem": "efs",
+    "servicequotas": "service-quotas",
 }
 
 _CBOR = "smithy-rpc-v2-cbor"

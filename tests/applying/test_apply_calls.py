@@ -55,6 +55,16 @@ PLANNED = Counter(
 """What planning asks of an empty account."""
 
 
+PREFLIGHT = Counter(
+    {
+        **dict.fromkeys(("ec2:DescribeInstanceTypes", "ec2:DescribeInstanceTypeOfferings", "ec2:DescribeSubnets"), 1),
+        **dict.fromkeys(("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "servicequotas:GetServiceQuota"), 1),
+        "ecr:DescribeImages": 20,
+        "ecr:DescribePullThroughCacheRules": 1,
+    }
+)
+"""What is asked about all environments together, and about each image, which has a repository of its own here."""
+
 SECOND = Counter({"events:ListRules": 1, "events:ListTagsForResource": 2})
 """PutRule overwrites what another environment has just created, and says nothing: so it is looked for before, and after."""
 
@@ -137,7 +147,7 @@ def test_the_command_adds_the_lock_alone(shell, tmp_path):
 
     found = Counter(made(shell.account))
     polls = [found.pop(call) for call in POLLS]
-    assert found == written(20) + PLANNED + SECOND - Counter(POLLS) + Counter(LOCK)
+    assert found == written(20) + PLANNED + SECOND + PREFLIGHT - Counter(POLLS) + Counter(LOCK)
     assert all(count <= 5 for count in polls)  # how many depends on when what comes back
 
 

@@ -161,7 +161,11 @@ def test_a_revision_that_somebody_registered_is_told() -> None:
     assert told(item(Verb.UPDATE, kept=first), "up") == f"a:2 was registered{SINCE}"
     assert told(item(Verb.UPDATE, kept=second), "up") == ""
     assert told(item(Verb.DELETE, removed_objects=(first,)), "down") == f"a:2 was registered{SINCE}"
+    beside = item(Verb.DELETE, removed_objects=(first,), remaining=("a:2",))
+    assert told(beside, "down") == "", "the plan has it already, as one that remains"
     assert told(item(Verb.UPDATE, kept=second, removed_objects=(first,)), "down") == ""
+    account.objects = [first, second, revision(3, power=1)]
+    assert told(beside, "down") == f"a:3 was registered{SINCE}"
 
 
 @pytest.mark.parametrize(

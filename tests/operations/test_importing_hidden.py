@@ -44,6 +44,11 @@ PASSWORD = "correct-horse-4711"
             {"DB_PASSWORD"},
         ),
         ({"command": ["run", "--password", PASSWORD]}, {"command": ["run", "--password", "${env:PASSWORD}"]}, {"PASSWORD"}),
+        (
+            {"environment": [{"name": "DATABASE_URL", "value": f"postgres://app:{PASSWORD}@db:5432/x"}]},
+            {"environment": [{"name": "DATABASE_URL", "value": "postgres://app:${env:DATABASE_URL_PASSWORD}@db:5432/x"}]},
+            {"DATABASE_URL_PASSWORD"},
+        ),
         ({"environment": [{"name": "API_TOKEN", "value": "true"}]}, None, set()),
         ({"environment": [{"name": "DB_PASSWORD_ARN", "value": "arn:aws:secretsmanager:eu-west-1:1:secret:x"}]}, None, set()),
         ({"secrets": [{"name": "DB_PASSWORD", "valueFrom": "db-password"}]}, None, set()),

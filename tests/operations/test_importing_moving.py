@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from reconciler.kinds import discover
 from reconciler.model import Call, Live, Refused, Scope
@@ -69,6 +70,37 @@ def nothing(_: Any) -> dict[str, Any]:
 
 def text(name: str) -> str:
     return (DATA / name).read_text()
+
+
+@pytest.mark.parametrize("case", yaml.safe_load(text("public/cases.yaml")), ids=lambda case: case["file"])
+def test_files_of_public_projects(case: dict[str, Any]) -> None:
+    """Excerpts; each says where it is from."""
+    content, file = text(f"public/{case['file']}"), case["file"]
+    named = terraform.read(content, file) if file.endswith("tfstate") else cloudformation.read([(content, file)])[0]
+    keys: dict[str, list[str]] = {}
+    for one in named.resources:
+        keys.setdefault(one.section, []).append(one.key)
+    assert keys == case["keys"]
+    assert [one.name for one in named.left_out] == case.get("left_out", [])
+    assert all(one.why == other_tools.NO_KIND for one in named.left_out)
+
+
+def test_a_resource_whose_condition_is_not_met() -> None:
+    template = {
+        "Resources": {
+            "Spot": {
+                "Type": "AWS::Batch::JobQueue",
+                "Condition": "UseSpot",
+                "Properties": {"JobQueueName": "spot"},
+            }
+        }
+    }
+    stack = {"StackResourceSummaries": [{"LogicalResourceId": "Other", "ResourceType": "AWS::Batch::JobQueue"}]}
+    texts = [(json.dumps(template), "t.json")]
+    assert [one.key for one in cloudformation.read(texts)[0].resources] == ["Spot"]
+    (named,) = cloudformation.read([*texts, (json.dumps(stack), "s.json")])
+    assert named.resources == ()
+    assert "its condition is not met" in named.left_out[0].why
 
 
 def test_a_state() -> None:
@@ -202,7 +234,7 @@ def test_a_stack_in_the_account(tmp_path: Path) -> None:
     _, left = other_tools.resolved(
         moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE, nothing), HERE, there
     )
-    assert [one.name for one in left if "which CloudFormation has created" in one.why] == [
+    assert [one.name for one in left if "which CloudFormation or a parameter has" in one.why] == [
         *("Queue", "Sized", "Hidden", "Group", "Role", "Profile")
     ]
     tagged = moving.named(Origin(templates=(DATA / "template.yaml",)), account, HERE, lives)

@@ -377,6 +377,35 @@ def test_who_made_it_as_declared_did_not_change_it(estate: Estate) -> None:
     ]
 
 
+def test_every_call_is_named_that_explains_a_difference(estate: Estate) -> None:
+    """What grants everything comes before a tag, also where the tag is newer; what changed nothing is not named."""
+    role, ann = "roles.role", {"RoleName": "role", "PolicyName": "in"}
+    console, script = estate.console("iam"), estate.sandbox.client("iam")
+    script.put_role_policy(**ann, PolicyDocument=json.dumps(ALLOW))  # followed by another
+    console.put_role_policy(**ann, PolicyDocument=DENY)
+    console.tag_role(RoleName="role", Tags=[{"Key": "owner", "Value": "ann"}])
+    estate.change(role, estate.sandbox.client)
+    script.tag_role(RoleName="role", Tags=[{"Key": "cost", "Value": "1"}])
+    script.untag_role(RoleName="role", TagKeys=["cost"])
+    estate.change("jobQueues.queue", estate.console)
+    estate.sandbox.client("batch").tag_resource(
+        resourceArn=estate.lives["jobQueues.queue"].attrs["arn"], tags={"x": "y"}
+    )
+    estate.sandbox.advance(1000)
+    plan = estate.plan(role, "jobQueues.queue")
+    estate.sandbox.calls.clear()
+
+    report = estate.ask(plan)
+    named = {str(address): one and (one.event, one.via) for address, one in report.changed_by.items()}
+    assert named == {role: ("PutRolePolicy", "console"), "jobQueues.queue": ("UpdateJobQueue", "console")}
+    also = {str(address): [(one.event, one.via) for one in more] for address, more in report.also.items()}
+    assert also == {
+        role: [("DetachRolePolicy", "sdk"), ("TagRole", "console")],
+        "jobQueues.queue": [("TagResource", "sdk")],
+    }
+    assert len(estate.asked()) <= 4, [one for _, one in estate.asked()]
+
+
 def window(**times: float) -> dict[Address, Window]:
     return {Address("jobQueues", "queue"): Window(**times)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,12 @@ def test_each_permission_that_the_role_lacks_is_a_problem(permitted: Permitted, 
 
     deny = {"Effect": "Deny", "Action": "ec2:CreateSecurityGroup", "Resource": "*"}
     grant([*policies, {"Version": "2012-10-17", "Statement": [deny]}])
-    assert f"{DEPLOYER} is explicitly denied ec2:CreateSecurityGroup on" in shell(*check).told
+    denied = f"{DEPLOYER} is explicitly denied ec2:CreateSecurityGroup on"
+    assert denied in shell(*check).told
+    (tmp_path / "prod.yaml").write_text(json.dumps({**ENVIRONMENT, "roleArn": DEPLOYER}), encoding="utf-8")
+    asking = {"Effect": "Allow", "Action": "iam:SimulatePrincipalPolicy", "Resource": "*"}
+    grant([*policies, {"Version": "2012-10-17", "Statement": [deny, asking]}])
+    assert denied in shell("plan", "prod.yaml", "--apply-role", f"{DEPLOYER}2").told, "it assumes that role"
 
 
 def test_the_caller_is_checked_by_default(permitted: Permitted, tmp_path: Path) -> None:
@@ -68,7 +74,12 @@ def test_the_caller_is_checked_by_default(permitted: Permitted, tmp_path: Path) 
     assert found.code == 1
     assert "error[permissions-unknown]" in found.told
     assert "pass --apply-role with the ARN of the role that applies" in found.told
-    assert "NoSuchEntity" in permitted.shell("plan", "prod.yaml", "--apply-role", f"{DEPLOYER}2").told
+    unknown = ("plan", "prod.yaml", "--apply-role", f"{DEPLOYER}2", "--format", "json", "--format", "markdown=plan.md")
+    shown = permitted.shell.ok(*unknown).json
+    ((code, severity),) = {(one["code"], one["severity"]) for one in shown["problems"]}
+    assert (code, severity) == ("permissions-unknown", "warning") and "NoSuchEntity" in Path("plan.md").read_text()
+    found = permitted.shell(*unknown, "--check-permissions")
+    assert found.code == 1 and "NoSuchEntity" in found.told and "has every permission" not in found.told
 
     policies = permitted.policies("prod.yaml", "--for", "plan", folder=tmp_path)
     found = permitted.run(policies, "plan", "prod.yaml", "--check-permissions")
@@ -80,4 +91,7 @@ def test_the_caller_is_checked_by_default(permitted: Permitted, tmp_path: Path) 
     )
     assert found.code == 1
     assert "user/somebody-" in found.told
-    assert "has no permission for sns:CreateTopic" in found.told
+    lines = [line.partition(" has no permission for ")[2] for line in found.told.splitlines()]
+    services = [{*re.findall(r"\b([a-z0-9]+):[A-Z]", line.partition(" on ")[0])} for line in lines if line]
+    assert sorted(map(sorted, services)) == [["ec2"], ["iam"], ["sns"], ["ssm"]], "one problem for each service"
+    assert "2 actions: ec2:CreateSecurityGroup (2 resources), ec2:CreateTags" in lines

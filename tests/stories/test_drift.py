@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from reconciler.account.client import Endpoint
 from reconciler.model import Environment
 from reconciler.operations.drift.callers import WallClock
 from reconciler.sandbox.server import Sandbox
+from reconciler.sandbox.wire import Reply, Request
 from tests.support import reports
 from tests.support.shell import Shell
 
@@ -108,6 +112,20 @@ def hook() -> Iterator[Hook]:
     made.server.server_close()
 
 
+def by_its_own_clock(served: Sandbox, patch: pytest.MonkeyPatch) -> None:
+    """AWS says the time in each reply, here that of the account, and the clock of this machine is a quarter of an hour
+    fast: when something happened does not depend on either.
+    """
+    here, answer = time.time, served.answer
+
+    def dated(request: Request) -> Reply:
+        reply = answer(request)
+        return replace(reply, headers={**reply.headers, "date": formatdate(served.clock.now(), usegmt=True)})
+
+    patch.setattr(served, "answer", dated)
+    patch.setattr(time, "time", lambda: here() + 900)
+
+
 SECRET_PATH = "services/T0/B0/hushhushhushhush"
 TOPIC = f"arn:aws:sns:eu-west-1:{MAIN}:oncall"
 
@@ -115,6 +133,8 @@ TOPIC = f"arn:aws:sns:eu-west-1:{MAIN}:oncall"
 def changed_by_hand(served: Sandbox) -> None:
     """What people do at night: a retention, a tag, a deletion, and something of ours that nobody declares."""
     client(served, "logs", "dev").put_retention_policy(logGroupName="/dev/jobs", retentionInDays=7)
+    arn = f"arn:aws:logs:eu-west-1:{MAIN}:log-group:/dev/jobs"
+    client(served, "logs", "dev").tag_resource(resourceArn=arn, tags={"owner": "someone"})
     batch = client(served, "batch", "dev")
     (policy,) = batch.list_scheduling_policies()["schedulingPolicies"]
     batch.tag_resource(resourceArn=policy["arn"], tags={"owner": "someone"})
@@ -131,7 +151,7 @@ def statuses(document: Any) -> dict[str, str]:
     return {one["environment"]: one["status"] for one in reports.report(document)["environments"]}
 
 
-def drifts(document: Any, name: str, member: str = "drift") -> dict[str, str]:
+def drifts(document: Any, name: str, member: str = "drift") -> dict[str, Any]:
     (one,) = (one for one in document["environments"] if one["environment"] == name)
     return {entry["address"]: entry[member] for entry in one["plan"]["resource_changes"] if member in entry}
 
@@ -144,6 +164,7 @@ def callers(document: Any, name: str) -> list[Any]:
 def test_people_change_an_estate_at_night(
     shell: Shell, served: Sandbox, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    by_its_own_clock(served, monkeypatch)
     client(served, "sns", "dev").create_topic(Name="oncall")
     monkeypatch.setenv("RECONCILE_NOTIFY", f"slack:{hook.url(SECRET_PATH)} webhook:{hook.url('generic')} sns:{TOPIC}")
     shell.secrets.add(SECRET_PATH)
@@ -164,6 +185,8 @@ def test_people_change_an_estate_at_night(
 
     assert told.code == 2, told.err
     events = ["DeleteTopic", "PutRetentionPolicy", "TagResource"]
+    also = [[one["event"] for one in more] for more in drifts(told.json, "dev", "also_changed_by").values()]
+    assert also == [["TagResource"]], "of the log group, which the retention comes before"
     assert sorted(one["event"] for one in callers(told.json, "dev")) == events
     assert [one["event"] for one in callers(told.json, "partner")] == ["CreateTopic"]
     (Path("last.json")).write_text(told.out)
@@ -187,6 +210,15 @@ def test_people_change_an_estate_at_night(
     cases = reports.junit(files["junit"])
     dev = next(suite for title, suite in cases.items() if title.startswith("dev "))
     assert {name for name, case in dev.items() if case.find("failure") is not None} == {*found}
+    prod = next(suite for title, suite in cases.items() if title.startswith("prod "))
+    own = {"dev": dev, "prod": prod}
+    placed = {
+        (name, case.get("file"))
+        for name, suite in own.items()
+        for case in suite.values()
+        if "." in case.get("name", "")
+    }
+    assert placed == {(name, f"environments/{name}/resources.yaml") for name in own}, "with drift, and without"
     assert (dev['logGroups["/dev/jobs"]'].find("failure").text or "").startswith("environments/dev/resources.yaml:4:5")
     runs = {run["automationDetails"]["id"]: run for run in reports.sarif(files["sarif"])["runs"]}
     assert runs[f"reconcile-drift/prod/{MAIN}/us-east-1/"]["results"] == []
@@ -194,7 +226,7 @@ def test_people_change_an_estate_at_night(
         (one["ruleId"], one["locations"][0]["physicalLocation"]["region"]["startLine"])
         for one in runs[f"reconcile-drift/dev/{MAIN}/eu-west-1/"]["results"]
     }
-    assert by_rule == {("drift-changed", 4), ("drift-changed", 8), ("drift-missing", 6)}
+    assert by_rule == {("drift-changed", 3), ("drift-changed", 4), ("drift-changed", 8), ("drift-missing", 6)}
 
     # --- the notices: without values, and the URL nowhere ---
     assert writes(shell) == ["sns:Publish"]
@@ -210,6 +242,8 @@ def test_people_change_an_estate_at_night(
     assert same.code == 2 and "nothing new." in same.out and "still there: " in same.out
     assert writes(shell) == [] and hook.got == []
     client(served, "logs", "dev").put_retention_policy(logGroupName="/dev/jobs", retentionInDays=30)
+    arn = f"arn:aws:logs:eu-west-1:{MAIN}:log-group:/dev/jobs"
+    client(served, "logs", "dev").untag_resource(resourceArn=arn, tagKeys=["owner"])
     client(served, "sns", "prod").delete_topic(TopicArn=f"arn:aws:sns:us-east-1:{MAIN}:prod-alarms")
     hook.answers = [302, 503, 503, 503]
     monkeypatch.setattr("reconciler.operations.drift.notify.PAUSES", (0.01, 0.01))

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import boto3
 import pytest
+from jsonschema import Draft202012Validator
 
 from reconciler.operations.importing import select
+from reconciler.schema import registry
 from tests.support.examples import ROOT, SECRETS
 from tests.support.imported import adopted, forget
 from tests.support.long import some
@@ -82,12 +84,16 @@ def test_what_the_cli_made(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_what_terraform_made(shell: Shell) -> None:
     MADE["terraform"](lambda: shell.account.clock.advance(1e4))
     found = shell.ok("import", "mine", "--tag", "Terraform=true", "--format", "json", "--single-file")
+    schema = json.loads((registry.directory() / "import.schema.json").read_text("utf-8"))
+    Draft202012Validator(schema).validate(found.json)
     assert list(found.json["files"]) == ["environment.yaml"] and found.json["left_out"] == []
     names = {one["address"]: one["physical_name"] for one in found.json["resources"]}
     assert names["computeEnvironments.tf-fargate-20260101120000000100000003"].startswith("tf-fargate")
     yaml = text("mine")
     assert 'jobQueue: ["${jobQueues.tf-queue.arn}"]' in yaml and "awslogs-group: /tf/jobs" in yaml
     assert "platformVersion" not in yaml and "policy:" not in yaml and "path:" not in yaml
+    assert "valueFrom: '${secrets[\"tf/db\"].arn}:password::'" in yaml and '"efs: mounts (tf)":' in yaml
+    assert "TracingConfig" not in yaml and "{protocol: email, endpoint: ops@example.com}" in yaml
     adopted(shell, "mine")
 
 
@@ -215,6 +221,7 @@ def test_what_was_left_over_the_years(shell: Shell) -> None:
     MADE["hand"](lambda: shell.account.clock.advance(1e4))
     found = shell.ok("import", "mine", "--all")
     assert "warning: computeEnvironments.broken is INVALID: " in found.err
+    assert "left out: computeEnvironments.spot: computeResources.spotIamFleetRole: the account has no" in found.err
     yaml = text("mine")
     for line in (
         "permissionsBoundary: boundary",

@@ -114,6 +114,20 @@ def test_the_names_of_terraform_and_of_a_template(shell: Shell) -> None:
     Path("template.json").write_text(json.dumps(template))
     document = json.loads(shell.ok("import", "moved", "--from-cloudformation", "template.json", "--format", "json").out)
     assert document["resources"] == [{"address": "computeEnvironments.Compute", "physical_name": "prod-ce"}]
+
+    events, ec2 = boto3.client("events"), boto3.client("ec2")
+    events.create_event_bus(Name="jobs")
+    events.put_rule(Name="nightly", EventBusName="jobs", EventPattern='{"source": ["x"]}')
+    networks = [ec2.create_vpc(CidrBlock=f"10.{number}.0.0/16")["Vpc"]["VpcId"] for number in (1, 2)]
+    groups = [ec2.create_security_group(GroupName="nodes", Description="d", VpcId=one)["GroupId"] for one in networks]
+    stack = [("Nightly", "AWS::Events::Rule", "jobs|nightly"), ("Nodes", "AWS::EC2::SecurityGroup", groups[1])]
+    keys = ("LogicalResourceId", "ResourceType", "PhysicalResourceId")
+    resources = [dict(zip(keys, one, strict=True)) for one in stack]
+    Path("stack.json").write_text(json.dumps({"StackResources": resources}))
+    told = shell.ok("import", "moved", "--from-cloudformation", "stack.json")
+    assert "left out" not in told.err
+    assert "  Nightly:\n    name: nightly\n" in Path("moved/events.yaml").read_text()
+    assert f"vpcId: {networks[1]}" in Path("moved/network.yaml").read_text()
     assert Path("moved/batch.yaml").read_text() != batch
     adopted(shell, "moved")
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.model import Address, Environment, Live, Verb
+from reconciler.model import Address, Environment, Live, Outcome, Verb
+from reconciler.render import report
+from reconciler.render.mask import Mask
 from tests.support.histories import History
 from tests.support.sandbox_account import loaded
 from tests.support.tables import cases
@@ -265,17 +267,25 @@ def test_revisions_that_others_registered_are_named_and_kept(ours: History, tmp_
     assert ours.run(env, adopt=True).ok
     ours.expect_nothing(env)
 
+    batch.register_job_definition(jobDefinitionName="etl", **plain)  # newer than ours
     planned = entry(ours, NOTHING, "jobDefinitions.etl", destroy=True)
     assert planned.notes == (
-        "etl:1, etl:2 are kept: not registered by this environment (no reconciler/environment tag)",
+        "etl:1, etl:2, etl:4 are kept: not registered by this environment (no reconciler/environment tag)",
     )
+    whole = ours.plan(NOTHING, destroy=True).plan
+    advice = "Delete them, or pass --adopt to the next apply of jobDefinitions.etl"
+    done = Outcome(done=tuple(step.id for step in whole.steps))
+    assert report.of(whole, done, {}, 0.0, Mask()).splitlines() == [
+        "Done in 0 s: 1 deleted.",
+        f"  etl:1, etl:2, etl:4 remain: no environment owns them. {advice}.",
+    ]
     assert [live.physical for live in planned.removed_objects] == ["etl:3"]
     other = ours.environment({"topics": {"t": {}}})
     assert entry(ours, other, "jobDefinitions.etl").notes == planned.notes
 
     ours.destroy(NOTHING)
     left = batch.describe_job_definitions(jobDefinitionName="etl", status="ACTIVE")["jobDefinitions"]
-    assert sorted(item["revision"] for item in left) == [1, 2]
+    assert sorted(item["revision"] for item in left) == [1, 2, 4]
 
 
 def test_of_a_role_and_what_replaced_it_the_latest_revision_shows_which_is_in_service(

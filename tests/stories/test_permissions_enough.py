@@ -190,6 +190,7 @@ def done(permitted: Permitted, policies: list[dict[str, Any]], *words: str, besi
 def test_every_run_of_an_example_passes_with_the_policy_for_it(
     permitted: Permitted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    monkeypatch.setenv("RECONCILE_PREFLIGHT", "off")  # its reads are permitted with --preflight only
     changes = [overlay(tmp_path / str(n), name, changed(name, n), tags={"changed": str(n)}) for n in (0, 1)]
     rest = tmp_path / "rest.yaml"
     rest.write_text(json.dumps({"environment": name, "topics": {"rest": {}}}), encoding="utf-8")

@@ -202,6 +202,10 @@ def by_terraform(settle: Callable[[], Any]) -> None:
     for attached in (EXECUTION, policy):
         iam.attach_role_policy(RoleName="tf-execution", PolicyArn=attached)
     execution = f"arn:aws:iam::{ACCOUNT}:role/tf-execution"
+    mounts = ec2.create_security_group(GroupName="efs: mounts (tf)", Description="Managed by Terraform", VpcId=vpc)
+    secret = boto3.client("secretsmanager").create_secret(Name="tf/db", SecretString="{}", Tags=owned)["ARN"]
+    topic = boto3.client("sns").create_topic(Name="tf-alerts", Attributes={"DisplayName": ""}, Tags=owned)
+    boto3.client("sns").subscribe(TopicArn=topic["TopicArn"], Protocol="email", Endpoint="ops@example.com")
     boto3.client("logs").create_log_group(logGroupName="/tf/jobs", tags=tags)
     boto3.client("logs").put_retention_policy(logGroupName="/tf/jobs", retentionInDays=14)
     settle()
@@ -209,7 +213,12 @@ def by_terraform(settle: Callable[[], Any]) -> None:
         computeEnvironmentName="tf-fargate-20260101120000000100000003",
         type="MANAGED",
         state="ENABLED",
-        computeResources={"type": "FARGATE", "maxvCpus": 16, "subnets": subnets, "securityGroupIds": [group]},
+        computeResources={
+            "type": "FARGATE",
+            "maxvCpus": 16,
+            "subnets": subnets,
+            "securityGroupIds": [group, mounts["GroupId"]],
+        },
         tags=tags,
     )
     settle()
@@ -256,6 +265,7 @@ def by_terraform(settle: Callable[[], Any]) -> None:
             "networkConfiguration": {"assignPublicIp": "DISABLED"},
             "resourceRequirements": [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}],
             "environment": [],
+            "secrets": [{"name": "DB", "valueFrom": f"{secret}:password::"}],
             "logConfiguration": {
                 "logDriver": "awslogs",
                 "options": {"awslogs-group": "/tf/jobs", "awslogs-region": REGION, "awslogs-stream-prefix": "job"},
@@ -406,6 +416,12 @@ def by_hand(settle: Callable[[], Any]) -> None:
         type="MANAGED",
         serviceRole=f"arn:aws:iam::{ACCOUNT}:role/gone",
         computeResources={**resources, "instanceRole": "worker-profile"},
+    )
+    fleet = f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/spotfleet.amazonaws.com/AWSServiceRoleForEC2SpotFleet"
+    batch.create_compute_environment(
+        computeEnvironmentName="spot",
+        type="MANAGED",
+        computeResources={**resources, "type": "SPOT", "allocationStrategy": "BEST_FIT", "spotIamFleetRole": fleet},
     )
     settle()
     batch.create_job_queue(

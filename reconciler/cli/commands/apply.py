@@ -21,6 +21,7 @@ from reconciler.cli.options import (
     OnError,
     OnErrorOption,
     Parallelism,
+    Preflight,
     Refreshes,
     Replaces,
     Sandbox,
@@ -28,7 +29,9 @@ from reconciler.cli.options import (
     VarFiles,
     Vars,
     Verbose,
+    WithPreflight,
     environments,
+    of_kinds,
     plan_options,
     variables,
 )
@@ -37,6 +40,8 @@ from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
 from reconciler.model import Options
 from reconciler.model import problem_codes as codes
+from reconciler.model.exit_codes import OK
+from reconciler.model.preflight import Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import apply as applying
 from reconciler.operations import saved_plan, saved_variables
@@ -44,9 +49,20 @@ from reconciler.operations import saved_plan, saved_variables
 APP: Final = typer.Typer(**STYLE)
 
 
+def _jobs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Completes ADDRESS, with those of which jobs can be submitted."""
+    return of_kinds(ctx, "submits", incomplete)
+
+
 @APP.command(
+    cls=WithPreflight,
     help=COMMANDS["apply"],
-    epilog=examples("reconcile apply", "reconcile apply prod.plan", "reconcile apply --auto-approve"),
+    epilog=examples(
+        "reconcile apply",
+        "reconcile apply prod.plan",
+        "reconcile apply --auto-approve",
+        "reconcile apply --smoke jobDefinitions.render",
+    ),
 )
 def apply(
     ctx: typer.Context,
@@ -71,6 +87,24 @@ def apply(
     allow_deletions: Allow = None,
     journal: JournalOption = None,
     no_lock: NoLock = False,
+    preflight: Preflight = None,
+    smoke: Annotated[
+        str | None,
+        typer.Option(
+            "--smoke",
+            metavar="ADDRESS",
+            help="Afterwards submit one job of this definition, follow it, and show why if it fails.",
+            autocompletion=_jobs,
+        ),
+    ] = None,
+    smoke_queue: Annotated[
+        str | None,
+        typer.Option("--smoke-queue", metavar="QUEUE", help="Its queue, where several of the environment fit."),
+    ] = None,
+    smoke_timeout: Annotated[
+        str | None,
+        typer.Option("--smoke-timeout", metavar="SPAN", help="How long it may take (15m, 2h); default: 30m."),
+    ] = None,
     var: Vars = None,
     var_file: VarFiles = None,
     verbose: Verbose = False,
@@ -89,6 +123,11 @@ def apply(
         adopt=adopt,
         allow=allow_deletions,
     )
+    if not smoke and (smoke_queue or smoke_timeout):
+        flag = "--smoke-queue" if smoke_queue else "--smoke-timeout"
+        hint = "add --smoke ADDRESS, or leave it out"
+        raise Problems([Problem(code=codes.USAGE, message=f"{flag} has no effect without --smoke", hint=hint)])
+    longest = _longest(smoke_timeout)
     saved = None
     if env and saved_plan.is_plan_file(Path(env)):
         saved = saved_plan.read(Path(env))
@@ -103,12 +142,29 @@ def apply(
         lock=not no_lock,
         journal=journal,
         saved=saved,
+        preflight=preflight or (Level.off if saved else Level.on),
     )
     with interruptible() as stop:
         account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox, given=given)
+        if smoke:
+            from reconciler.cli import smoke as smoking  # noqa: PLC0415  (few applies have one)
+
+            smoking.check(account, smoke)
         report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
         stop.announce = report.announce
-        raise typer.Exit(applying.apply(account, options, how, report, stop))
+        code = applying.apply(account, options, how, report, stop)
+        if smoke and code == OK:
+            code = smoking.run(terminal, account, smoke, smoke_queue, longest)
+        raise typer.Exit(code)
+
+
+def _longest(text: str | None) -> float | None:
+    """The seconds that a job may take, None for the default. Raises Problems."""
+    if text is None:
+        return None
+    from reconciler.cli import job_options  # noqa: PLC0415  (few applies have one)
+
+    return job_options.span(text, "--smoke-timeout")
 
 
 def _not_with_saved_plan(options: Options) -> Problem:

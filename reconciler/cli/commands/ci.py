@@ -64,6 +64,7 @@ def comment(
     said = _read(terminal, errors, optional=True) if errors else ""
     markdown = file.suffix == ".md"
     report = Report(environment, _read(terminal, file, optional=True), said, markdown=markdown)
+    posts.check(report, terminal.mask.line(str(file)))
     done, url = posts.comment(host, where, report, heading=heading, new=new)
     terminal.result(f"{done} {terminal.mask.line(url)}")
 

@@ -23,7 +23,7 @@ from reconciler.model.problems import Problem, Problems, did_you_mean
 from reconciler.operations import saved_plan, saved_variables, session
 from reconciler.operations.permissions import as_yaml, build, places, policy
 from reconciler.operations.permissions.build import Policies
-from reconciler.operations.permissions.modes import Purpose
+from reconciler.operations.permissions.modes import OF_AN_ACCOUNT, Purpose
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
@@ -46,6 +46,7 @@ class Form(StrEnum):
         "reconcile permissions prod.plan --explain",
         "reconcile permissions --all --except ci-roles --for apply --format yaml --out-dir environments/ci-roles",
         "reconcile permissions --for audit --account 123456789012 --region eu-west-1",
+        "reconcile permissions --for import > import.json",
     ),
 )
 def permissions(
@@ -71,7 +72,8 @@ def permissions(
         Purpose | None,
         typer.Option(
             "--for",
-            help="The command that the policy is for (apply includes destroy; audit needs no ENV); default: plan.",
+            help="The command that the policy is for (apply includes destroy; audit and import need no ENV); "
+            "default: plan.",
         ),
     ] = None,
     form: Annotated[
@@ -110,6 +112,9 @@ def permissions(
             autocompletion=sections,
         ),
     ] = None,
+    preflight: Annotated[
+        bool, typer.Option("--preflight", help="With --for plan or apply: permit what --preflight asks, too.")
+    ] = False,
     results: Annotated[
         list[str] | None,
         typer.Option(
@@ -126,11 +131,12 @@ def permissions(
     """Print the IAM policy that a command needs, and no more than that, without AWS."""
     terminal: Terminal = ctx.obj
     given = variables(var, var_file)
-    if purpose is Purpose.audit:
+    if purpose in OF_AN_ACCOUNT:
         if envs or also:
-            raise Problems([_only_for_accounts()])
+            raise Problems([_only_for_accounts(purpose)])
         _check_scope(account, region)
-        _print(terminal, build.for_audit(account, region or _region()), out_dir, "audit", explain=explain)
+        found = build.for_account(account, region or _region(), purpose)
+        _print(terminal, found, out_dir, purpose.value, explain=explain)
         return
     plan = Path(envs[0]) if envs and len(envs) == 1 and saved_plan.is_plan_file(Path(envs[0])) else None
     if plan is not None:
@@ -154,6 +160,7 @@ def permissions(
             purpose or Purpose.plan,
             also=also or (),
             places=places.parsed(results or (), targets or ()),
+            preflight=preflight,
         )
         stem = f"{chosen[0].name}-{(purpose or Purpose.plan).value}" if len(chosen) == 1 else f"reconcile-{purpose}"
     if form is Form.yaml:
@@ -163,7 +170,7 @@ def permissions(
         _print(terminal, found, out_dir, stem, explain=explain)
 
 
-_OF_ENVIRONMENTS: Final = ("every", "besides", "account", "region", "also", "results", "targets", "name")
+_OF_ENVIRONMENTS: Final = ("every", "besides", "account", "region", "also", "results", "targets", "name", "preflight")
 
 
 def _given(ctx: typer.Context, names: tuple[str, ...]) -> list[str]:
@@ -176,6 +183,7 @@ def _check_options(ctx: typer.Context, purpose: Purpose | None, form: Form, *, e
     """Raises Problems for options that have no effect."""
     without = {
         "--for drift": () if purpose is Purpose.drift else ("results", "targets"),
+        "--for plan or --for apply": (() if purpose in (None, Purpose.plan, Purpose.apply) else ("preflight",)),
         "--format yaml": () if form is Form.yaml else ("name",),
         "--all": () if every else ("besides",),
     }
@@ -328,8 +336,8 @@ def _check_sections(also: list[str] | tuple[()]) -> None:
         raise Problems([Problem(code=codes.USAGE, message=message, hint=did_you_mean(wrong[0], known))])
 
 
-def _only_for_accounts() -> Problem:
-    message = "audit is about an account, not about an environment"
+def _only_for_accounts(purpose: Purpose) -> Problem:
+    message = f"{purpose.value} is about an account, not about an environment"
     return Problem(
         code=codes.USAGE, message=message, hint="leave out ENV and --also; --account and --region narrow ARNs"
     )

@@ -16,6 +16,7 @@ from reconciler.cli.options import (
     Excludes,
     OnlyChanges,
     PlanFormat,
+    Preflight,
     Refreshes,
     Replaces,
     Sandbox,
@@ -23,6 +24,7 @@ from reconciler.cli.options import (
     VarFiles,
     Vars,
     Verbose,
+    WithPreflight,
     plan_options,
     variables,
 )
@@ -33,6 +35,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model import Options
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
+from reconciler.model.preflight import Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline, saved_plan, saved_variables, shown_plan
 from reconciler.operations.commit import commit_of
@@ -44,10 +47,12 @@ APP: Final = typer.Typer(**STYLE)
 
 
 @APP.command(
+    cls=WithPreflight,
     help=COMMANDS["plan"],
     epilog=examples(
         "reconcile plan --detailed-exitcode",
         "reconcile plan prod --out prod.plan",
+        "reconcile plan prod --preflight",
         "reconcile plan --format markdown=plan.md --format json=plan.json",
     ),
 )
@@ -67,12 +72,14 @@ def plan(
     adopt: Adopt = False,
     allow_deletions: Allow = None,
     only_changes: OnlyChanges = False,
+    preflight: Preflight = None,
     check_permissions: Annotated[
         bool,
         typer.Option("--check-permissions", help="Ask IAM whether the caller has the permissions to apply the plan."),
     ] = False,
     apply_role: Annotated[
-        str | None, typer.Option("--apply-role", metavar="ARN", help="Check the permissions of this role instead.")
+        str | None,
+        typer.Option("--apply-role", metavar="ARN", help="Check the permissions of this role, if IAM answers."),
     ] = None,
     var: Vars = None,
     var_file: VarFiles = None,
@@ -87,7 +94,11 @@ def plan(
     terminal: Terminal = ctx.obj
     outputs = Outputs.of(ctx, output, [out] if out else [])
     terminal.verbose = verbose
-    asking = {"--out": out, "--sandbox": sandbox, "--check-permissions": check_permissions, "--apply-role": apply_role}
+    source = ctx.get_parameter_source("preflight")
+    by_hand = source is not None and source.name == "COMMANDLINE"  # the process's environment is for other plans, too
+    level = Level.off if preflight is None or (snapshot and not by_hand) else preflight
+    asking: dict[str, object] = {"--preflight": level is not Level.off}
+    asking |= {"--out": out, "--sandbox": sandbox, "--check-permissions": check_permissions, "--apply-role": apply_role}
     if snapshot and (flags := [flag for flag, given in asking.items() if given]):
         raise Problems([_not_with_snapshot(flags[0])])
     if out:
@@ -107,9 +118,9 @@ def plan(
             account = reporting.connect_snapshot(terminal, env, snapshot, strict=not destroy, given=given)
         else:
             account = reporting.connect(terminal, env, strict=not destroy, sandbox=sandbox, given=given)
-        made = reporting.make_plan(terminal, account, options, outputs)
+        made = reporting.make_plan(terminal, account, options, outputs, level)
         if (check_permissions or apply_role) and not made.errored:
-            made = _checked(terminal, made, account, apply_role)
+            made = _checked(terminal, made, account, apply_role, required=check_permissions)
     at = timestamp()
     shown = shown_plan.planned(
         made,
@@ -136,11 +147,11 @@ def _not_with_snapshot(flag: str) -> Problem:
     return Problem(code=codes.USAGE, message=message, hint=hint)
 
 
-def _checked(terminal: Terminal, planned: Planned, account: Session, role: str | None) -> Planned:
-    """The plan with a problem for each permission that is missing to apply it."""
+def _checked(terminal: Terminal, planned: Planned, account: Session, role: str | None, *, required: bool) -> Planned:
+    """The plan with a problem for what is missing to apply it; also for being unable to ask, if it is ``required``."""
     from reconciler.operations.permissions import simulation  # noqa: PLC0415  (only for this option)
 
-    found = simulation.check(account, pipeline.document(planned, timestamp=timestamp()), role)
+    found = simulation.check(account, pipeline.document(planned, timestamp=timestamp()), role, required=required)
     errors = tuple(problem for problem in found if not problem.warning)
     warnings = tuple(problem for problem in found if problem.warning)
     if warnings and not terminal.as_json:

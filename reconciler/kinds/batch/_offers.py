@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from reconciler.kinds.batch._instance_offers import BUNDLES, RESERVED
 from reconciler.kinds.batch._jobs import Request
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, items, mapping
 from reconciler.kinds.common.replies import ok
 from reconciler.model import Call, Json, Live, Reads
 
-BUNDLES: Final = ("optimal", "default_x86_64", "default_arm64")
-RESERVED: Final = 32  # MiB of every instance that the agent of Batch's images keeps for itself
 DESCRIBE: Final = "ec2:DescribeInstanceTypes"
 
 

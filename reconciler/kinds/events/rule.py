@@ -157,10 +157,12 @@ RuleKey: TypeAlias = tuple[str, str]
 
 
 def everything(_: Scope) -> Reads[Sequence[Existing]]:
-    """The rules of every bus, but those that AWS services manage."""
+    """The rules of every bus, but those that AWS services manage; of other buses also by the name in CloudFormation."""
     found = yield from event_rules.rules()
     return [
-        Existing(Sought(rule["Name"], {} if bus == DEFAULT_BUS else {"eventBusName": bus}))
+        Existing(Sought(rule["Name"]))
+        if bus == DEFAULT_BUS
+        else Existing(Sought(rule["Name"], {"eventBusName": bus}), (f"{bus}|{rule['Name']}",))
         for bus, rule in found
         if not rule.get("ManagedBy")
     ]

@@ -31,13 +31,13 @@ from reconciler.kinds.common.policy_document.document import Place, listed, name
 from reconciler.kinds.common.policy_document.trusted import principal_refs, without_principals
 from reconciler.kinds.common.referrers import referrer
 from reconciler.kinds.common.replies import ok, tag_list, tag_map
+from reconciler.kinds.common.trusted_services import trusted_services
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam import _grants
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
 from reconciler.kinds.iam._role_audit import AUDIT
 from reconciler.kinds.iam._role_events import RECORDED
-from reconciler.kinds.iam._trust import trusted_services
 from reconciler.model import (
     Access,
     Action,

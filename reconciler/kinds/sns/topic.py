@@ -250,8 +250,11 @@ def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     left, right = dict(live.props), dict(want.props)
     left["attributes"], right["attributes"] = _attributes(left.get("attributes"), right.get("attributes"))
     place = Place("resource", want.scope.account, want.scope.partition)
-    if not right.get("policy") and left.get("policy") and not _is_default_policy(left["policy"], live, place):
-        right["policy"] = default_policy(live.attrs["arn"], want.scope.account)
+    if not right.get("policy") and left.get("policy"):
+        if _is_default_policy(left["policy"], live, place):
+            left.pop("policy")
+        else:
+            right["policy"] = default_policy(live.attrs["arn"], want.scope.account)
     if right.get("policy"):
         left["policy"], right["policy"] = compared(left.get("policy"), right["policy"], place)
     have, wish = _subscriptions(live, want)
@@ -295,7 +298,7 @@ def _subscriptions(live: Live, want: Want) -> tuple[dict[str, Subscription], dic
     arns: Mapping[str, str] = live.extra.get("subscriptions", {})
     have = subs.declared(live.props.get("subscriptions"), arns)
     have = {key: wish.get(key, one) if one.pending else one for key, one in have.items()}
-    return {key: one for key, one in have.items() if key in wish or not one.pending}, wish
+    return {key: one for key, one in have.items() if key in wish or want.exact or not one.pending}, wish
 
 
 def notes(live: Live, want: Want) -> Iterable[str]:

@@ -6,17 +6,21 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from reconciler.kinds import discover
 from reconciler.model import Address
 from reconciler.operations.drift import since
+from reconciler.operations.drift.events import ChangedBy
 from reconciler.operations.drift.since import Earlier
 from reconciler.operations.drift.who import Pace, Window, find_callers
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Session
 from reconciler.render.drift_view import STILL, Checked
+from reconciler.render.mask import Mask
 from reconciler.render.view import masked
+
+READING: Final = 900.0  # seconds that reading an environment takes at most, when AWS throttles
 
 
 class WallClock:
@@ -52,10 +56,12 @@ def naming(earlier: Earlier | None) -> Callable[[Checked, Session, Planned], Che
         by_text = {text: address for address, text in shown.items()}
         drifts = []
         for drift in checked.drifts:
-            caller = found.changed_by.get(by_text[drift.address])
-            changed_by = {name: mask.line(text) for name, text in caller.to_json().items()} if caller else None
-            reason = found.reasons.get(by_text[drift.address], "")
-            drifts.append(replace(drift, changed_by=changed_by, unknown_because=mask.line(reason)))
+            address = by_text[drift.address]
+            caller, reason = found.changed_by.get(address), found.reasons.get(address, "")
+            changed_by = _masked(caller, mask) if caller else None
+            also = tuple(_masked(one, mask) for one in found.also.get(address, ()))
+            known = replace(drift, changed_by=changed_by, also_changed_by=also, unknown_because=mask.line(reason))
+            drifts.append(known)
         problems = (*checked.problems, *masked(found.warnings, mask))
         return replace(checked, drifts=tuple(drifts), problems=problems)
 
@@ -65,7 +71,7 @@ def naming(earlier: Earlier | None) -> Callable[[Checked, Session, Planned], Che
 def _windows(checked: Checked, earlier: Earlier | None, shown: dict[Address, str]) -> dict[Address, Window]:
     if earlier is None:
         return {}
-    at = _seconds(earlier["timestamp"])
+    at = _seconds(since.time_of(checked, earlier))
     if at is None:
         return {}
     compared = since.alone(checked, earlier)
@@ -73,8 +79,12 @@ def _windows(checked: Checked, earlier: Earlier | None, shown: dict[Address, str
     found: dict[Address, Window] = {}
     for address, text in shown.items():
         if text in states:
-            found[address] = Window(before=at) if states[text] == STILL else Window(after=at)
+            found[address] = Window(before=at + READING) if states[text] == STILL else Window(after=at)
     return found
+
+
+def _masked(caller: ChangedBy, mask: Mask) -> dict[str, str]:
+    return {name: mask.line(text) for name, text in caller.to_json().items()}
 
 
 def _seconds(timestamp: Any) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -123,7 +123,12 @@ def search(kind: Kind, resource: ResourcePlan, scope: Scope) -> Search | None:
         for change in resource.changes:
             for event in _of_change(recorded, change):
                 events[event] = (*events.get(event, ()), change)
+    events = dict(sorted(events.items(), key=lambda event: event[1] != () and _only_tags(event[1])))
     return Search(recorded, events, frozenset(names), attrs.get(recorded.by, ""), kind.folds_case)
+
+
+def _only_tags(changes: Collection[Change]) -> bool:
+    return all(change.top == "tags" for change in changes)
 
 
 def _of_change(recorded: Recorded, change: Change) -> tuple[str, ...]:
@@ -137,12 +142,25 @@ def is_it(sought: Search, found: Recording) -> bool:
     """Whether the event made one of the changes: a call of that name that succeeded, names the resource, and says the
     members that differ, with another value than the declared one. AWS Batch's own calls, which scale, did not.
     """
+    return _is_about(sought, found) and (not sought.events[found.name] or bool(explained(sought, found)))
+
+
+def _is_about(sought: Search, found: Recording) -> bool:
     if found.failed or found.name not in sought.events or found.service != sought.recorded.service or by_batch(found):
         return False
-    if not any(_is_named(value, sought) for path in sought.recorded.named for value in _values(found.parameters, path)):
-        return False
-    changes = sought.events[found.name]
-    return not changes or any(_touches(sought.recorded, found, change) for change in changes)
+    return any(_is_named(value, sought) for path in sought.recorded.named for value in _values(found.parameters, path))
+
+
+def explained(sought: Search, found: Recording) -> list[Change]:
+    """The changes that the event explains."""
+    if not _is_about(sought, found):
+        return []
+    return [change for change in sought.events[found.name] if _touches(sought.recorded, found, change)]
+
+
+def weight(found: Recording, changes: Collection[Change]) -> tuple[bool, int, float]:
+    """How much of what has drifted an event made, to compare events: more than tags, how many changes, how late."""
+    return not _only_tags(changes), len(changes), found.at
 
 
 def _touches(recorded: Recorded, found: Recording, change: Change) -> bool:

@@ -235,25 +235,27 @@ class _Check:
         endpoint = self.settings.endpoint(loaded.env)
         account = session.connect(loaded, self.settings.environ, endpoint=endpoint)
         self.scope = account.scope
-        reads = max(2, READS // self.settings.parallelism)
+        reads, began = max(2, READS // self.settings.parallelism), time.time()
         try:
             planned = session.make_plan(account, Options(), parallelism=reads)
         except pipeline.RailRefusal as refusal:  # the account was read: what apply would refuse to do is drift
             refused = tuple(replace(problem, warning=True) for problem in refusal.problems)
             planned = Planned(env=loaded.env, plan=refusal.plan, mask=self.mask.learnt(refusal.plan), warnings=refused)
         self.mask |= planned.mask
-        return self.settings.finish(self._of_plan(planned, loaded), account, planned)
+        at = timestamp(began + account.client.skew)
+        return self.settings.finish(self._of_plan(planned, loaded, at), account, planned)
 
-    def _of_plan(self, planned: Planned, loaded: Loaded) -> Checked:
+    def _of_plan(self, planned: Planned, loaded: Loaded, at: str) -> Checked:
+        """The result of a plan. ``at`` is when AWS was first asked, by its clock."""
         moving = [item for item in planned.plan.resources if self.settings.ignore_transient and _is_moving(item)]
         plan = replace(planned.plan, resources=tuple(one for one in planned.plan.resources if one not in moving))
         found = ordered((*planned.problems, *_warnings(planned), *loaded.warnings))
         found = tuple(masked(found, self.mask))
         viewed, advice = drift_view.of(plan, self.mask, root=self.location.root, problems=found)
         top = session.location_of(self.location.target, session.repository(self.settings.cwd)).root
-        drifts = drift_view.drifts_of(plan, viewed, self.mask, top, _own_file(self.location.target, top))
+        place = _own_file(self.location.target, top)
+        drifts = drift_view.drifts_of(plan, viewed, self.mask, top, place)
         wrong = any(not problem.warning for problem in found)
-        at = timestamp()
         document = pipeline.document(
             replace(planned, plan=plan, mask=self.mask), timestamp=at, only_changes=not self.settings.whole
         )
@@ -265,6 +267,7 @@ class _Check:
             plan=document | {"errored": wrong, "applyable": plan.applyable and not wrong},
             drifts=drifts,
             addresses=tuple(self.mask.line(str(item.address)) for item in plan.resources),
+            files=drift_view.files_of(planned.plan, self.mask, top, place),
             problems=found,
             advice=advice,
             moving=tuple(self.mask.line(str(one.address)) for one in moving),

@@ -37,7 +37,8 @@ def read(file: Path) -> Earlier | None:
             _pictures(one["plan"])
             if one["plan"]:  # the rest is most of it, and nothing asks for it
                 changes = one["plan"].get("resource_changes", ())
-                one["plan"] = {"resource_changes": [each for each in changes if each["action"] in HOW_BY_ACTION]}
+                drifted = [each for each in changes if each["action"] in HOW_BY_ACTION]
+                one["plan"] = {"timestamp": one["plan"].get("timestamp"), "resource_changes": drifted}
         for notice in found.get("unsent", ()):
             _check_unsent(notice)
     except FileNotFoundError:
@@ -92,6 +93,12 @@ def alone(one: Checked, earlier: Earlier) -> Checked | None:
     before = _same(one, earlier["environments"])
     known = before is not None and before["status"] != Status.ERROR.value
     return _compared(one, before) if known else None
+
+
+def time_of(one: Checked, earlier: Earlier) -> Any:
+    """When the earlier report read an environment, by AWS's clock; when it was made, where it does not say."""
+    plan = (_same(one, earlier["environments"]) or {}).get("plan") or {}
+    return plan.get("timestamp") or earlier["timestamp"]
 
 
 def _same(one: Checked, before: Sequence[Earlier]) -> Earlier | None:

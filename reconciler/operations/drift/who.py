@@ -11,14 +11,15 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/how-cloudtrail-works.
 
 from __future__ import annotations
 
+import heapq
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, Protocol
 
-from reconciler.model import EMPTY, Address, Call, Kind, Plan, Refused, Reply, ResourcePlan, Scope, Verb
+from reconciler.model import EMPTY, Address, Call, Change, Kind, Path, Plan, Refused, Reply, Scope, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
 from reconciler.operations.drift import events
@@ -108,11 +109,14 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """By address who made the change, None where that is unknown; ``reasons`` has why, in words."""
+    """By address who made the change, None where that is unknown; ``reasons`` has why, in words. ``also`` has who made
+    the other changes of a resource, where they were other calls.
+    """
 
     changed_by: Mapping[Address, ChangedBy | None] = EMPTY
     reasons: Mapping[Address, str] = EMPTY
     warnings: tuple[Problem, ...] = ()
+    also: Mapping[Address, tuple[ChangedBy, ...]] = EMPTY
 
 
 @dataclass(slots=True)
@@ -246,47 +250,79 @@ def find_callers(
     since = [window.after for window in chosen.values()]
     oldest = min((at for at in since if at is not None), default=None) if None not in since else None
     history = History(client, plan.scope, pace, now=now, since=None if oldest is None else oldest - SKEW, most=most)
+    searches = {one.address: events.search(kinds[one.address.section], one, plan.scope) for one in drifted}
     found: dict[Address, ChangedBy | None] = {}
+    also: dict[Address, tuple[ChangedBy, ...]] = {}
     reasons: dict[Address, str] = {}
-    for resource in drifted:
-        answer = _caller(history, kinds[resource.address.section], resource, plan.scope, chosen[resource.address], now)
-        found[resource.address] = answer if isinstance(answer, ChangedBy) else None
-        if not isinstance(answer, ChangedBy):
-            reasons[resource.address] = answer
-    return Report(found, reasons, tuple(history.warnings))
+    for address, sought in searches.items():
+        answer = _newest(history, sought, chosen[address], now)
+        found[address] = None if isinstance(answer, str) else events.changed_by(answer)
+        if isinstance(answer, str):
+            reasons[address] = answer
+    for address, sought in searches.items():  # with the look-ups that are left
+        if sought and found[address] and len({change.path for change in _changes(sought)}) > 1:
+            first, *others = _callers(history, sought, chosen[address])
+            found[address], also[address] = first, tuple(others)
+    return Report(found, reasons, tuple(history.warnings), {one: more for one, more in also.items() if more})
 
 
-def _caller(
-    history: History, kind: Kind, resource: ResourcePlan, scope: Scope, window: Window, now: float
-) -> ChangedBy | str:
-    """Who changed a resource, or why that is unknown."""
+def _newest(history: History, sought: Search | None, window: Window, now: float) -> Recording | str:
+    """The newest event that changed a resource, or why it is unknown."""
     if window.before is not None and now - window.before > KEPT:
         return TOO_OLD
-    sought = events.search(kind, resource, scope)
     if sought is None or not sought.events or not sought.names:
         return UNKNOWN_KIND
-    home = sought.recorded.at_home
-    asked: list[_Stream] = []
-    if sought.resource_name:
-        asked.append(history.stream("ResourceName", sought.resource_name, at_home=home))
-        if hit := _first(history, asked[0], sought, window):
-            return events.changed_by(hit)
-    named = [history.stream("EventName", name, at_home=home) for name in list(sought.events)[:MOST_NAMES]]
-    hits = [hit for stream in named if (hit := _first(history, stream, sought, window))]
+    by_name, named = _streams(history, sought)
+    if by_name and (hit := next(_hits(history, by_name, sought, window), None)):
+        return hit
+    hits = [hit for stream in named[:MOST_NAMES] if (hit := next(_hits(history, stream, sought, window), None))]
     if hits:
-        return events.changed_by(max(hits, key=lambda hit: hit.at))
-    return history.why(named, window.after) or _absent(window, now)
+        return max(hits, key=lambda hit: hit.at)
+    return history.why(named[:MOST_NAMES], window.after) or _absent(window, now)
 
 
-def _first(history: History, stream: _Stream, sought: Search, window: Window) -> Recording | None:
-    """The newest event of a look-up that made the change."""
+def _callers(history: History, sought: Search, window: Window) -> list[ChangedBy]:
+    """Who made the changes of a resource, each the last event that made it, the weightiest first."""
+    made: list[tuple[Recording, list[Change]]] = []
+    missing = {change.path for change in _changes(sought)}
+    by_name, named = _streams(history, sought)
+    for streams in ([by_name] if by_name else [], named):
+        wanted = [one for one in streams if one is by_name or _is_wanted(sought.events[one.value], missing)]
+        hits = (_hits(history, stream, sought, window) for stream in wanted)
+        for found in heapq.merge(*hits, key=lambda one: -one.at):
+            if own := [change for change in events.explained(sought, found) if change.path in missing]:
+                made.append((found, own))
+                missing -= {change.path for change in own}
+            if not missing:
+                break
+    made.sort(key=lambda one: events.weight(*one), reverse=True)
+    return [events.changed_by(found) for found, _ in made]
+
+
+def _changes(sought: Search) -> Iterator[Change]:
+    for changes in sought.events.values():
+        yield from changes
+
+
+def _is_wanted(changes: Sequence[Change], missing: Collection[Path]) -> bool:
+    return any(change.path in missing for change in changes)
+
+
+def _streams(history: History, sought: Search) -> tuple[_Stream | None, list[_Stream]]:
+    """The look-up by the name of the resource, where there is one, and those by the names of events."""
+    home, name = sought.recorded.at_home, sought.resource_name
+    by_name = history.stream("ResourceName", name, at_home=home) if name else None
+    return by_name, [history.stream("EventName", event, at_home=home) for event in sought.events]
+
+
+def _hits(history: History, stream: _Stream, sought: Search, window: Window) -> Iterator[Recording]:
+    """The events of a look-up that made a change, newest first."""
     for found in history.events(stream):
         if window.after is not None and found.at < window.after - SKEW:
-            return None
+            return
         late = window.before is not None and found.at > window.before + SKEW
         if not late and events.is_it(sought, found):
-            return found
-    return None
+            yield found
 
 
 def _absent(window: Window, now: float) -> str:

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.operations import same_names
 from reconciler.render.markup import fenced, folded, mark, plain
 
 _MARK: Final = re.compile(r"<!-- reconcile: ([\w. -]*) -->", re.ASCII)
@@ -73,6 +74,17 @@ class Report:
     def is_markdown(self) -> bool:
         """Whether it is shown as Markdown."""
         return bool(self.text) and (self.markdown or bool(_names(self.text)))
+
+
+def check(report: Report, file: str) -> None:
+    """Raises Problems where ``report``, the content of ``file``, is the plan of another environment than it should be:
+    in the comment about that one, it would have a reviewer approve what is not there.
+    """
+    names, wanted = _names(report.text), _names(mark(report.environment))
+    if names and report.environment and names[0] not in (wanted[0], same_names.name_of_id(wanted[0])):
+        message = f"{file} is a plan of {names[0]}, not of {wanted[0]}"
+        hint = f"pass --environment {names[0]}, or the output of `reconcile plan` for {wanted[0]}"
+        raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
 
 
 def comment(host: Host, number: int, report: Report, *, heading: str = "", new: bool = False) -> tuple[str, str]:

@@ -41,6 +41,7 @@ _SILENT: Final = (
     "AWS::CloudFormation::WaitConditionHandle",
     "AWS::CloudFormation::WaitCondition",
 )
+_NOT_CREATED: Final = "the stack does not have it: its condition is not met"
 _GONE: Final = "DELETE_COMPLETE"
 _MOST: Final = 8 * 1024 * 1024
 _GIVE: Final = "give a template (YAML or JSON), or the output of `aws cloudformation describe-stack-resources`"
@@ -48,9 +49,10 @@ _GIVE: Final = "give a template (YAML or JSON), or the output of `aws cloudforma
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A stack's resources: type and physical id by logical id."""
+    """A stack's resources: type and physical id by logical id; ``whole`` if these are all it has."""
 
     resources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    whole: bool = False
 
 
 def stack_resources(aws: AwsClient, stack: str) -> Listed:
@@ -94,7 +96,8 @@ def read(
     templates = [(data, file) for data, file in loaded if not any(name in data for name in _LISTS)]
     if not templates:
         return [of_stack(one) for one in lists]
-    together = Listed({logical: found for one in lists for logical, found in one.resources.items()})
+    found = {logical: resource for one in lists for logical, resource in one.resources.items()}
+    together = Listed(found, whole=bool(lists) and all(one.whole for one in lists))
     made: list[Named] = []
     for data, file in templates:
         resources = data.get("Resources")
@@ -119,7 +122,7 @@ def _listed(data: Mapping[str, Any]) -> Listed:
             and isinstance(one.get("LogicalResourceId"), str)
         ):
             found[one["LogicalResourceId"]] = (str(one.get("ResourceType")), str(one.get("PhysicalResourceId") or ""))
-    return Listed(found)
+    return Listed(found, whole=True)
 
 
 class _Template:
@@ -141,7 +144,10 @@ class _Template:
     def named(self) -> Named:
         found = Collected()
         for logical, one in self.resources.items():
-            self.add(found, logical, str(one.get("Type", "")), _mapping(one.get("Properties")))
+            if "Condition" in one and self.listed.whole and logical not in self.listed.resources:
+                found.leave_out(str(one.get("Type", "")), logical, _NOT_CREATED)
+            else:
+                self.add(found, logical, str(one.get("Type", "")), _mapping(one.get("Properties")))
         for name in self.loops:
             found.leave_out("Fn::ForEach", name, "loops are not read: give the stack's resources by --stack NAME")
         return found.named()
@@ -168,8 +174,10 @@ class _Template:
             section, member = part_types()[type_]
             owners = properties.get(member)
             words = tuple(filter(None, map(self.owner, owners if isinstance(owners, list) else [owners])))
-            if properties:  # a list of resources does not have them
+            if member in properties:
                 found.part(type_, logical, section, words)
+            elif properties:  # a list of resources has none; a policy of users has no roles
+                found.leave_out(type_, logical, NO_KIND)
         elif type_ == _NESTED:
             found.leave_out(type_, logical, "a nested stack has a template and a list of resources of its own")
         elif type_ not in _SILENT:

@@ -26,6 +26,12 @@ PARAMETERS: Final = tuple(
 _WILDCARD: Final = re.compile(r"[*?\\]|\$\{")
 _PLAIN: Final = re.compile(r"[^A-Za-z0-9]+")
 NEWEST: Final = "the image that AWS recommends; a plan changes it when AWS recommends another"
+#: The IAM actions of what finds them.
+PARAMETERS_READ: Final = "ssm:GetParameters"
+LOOK_UPS: Final = (
+    *("ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"),
+    *("elasticfilesystem:DescribeFileSystems", "kms:ListAliases"),
+)
 _MOST_PARAMETERS: Final = 10  # in a call of GetParameters
 
 

@@ -72,6 +72,8 @@ class Naming:
     """Names that another tool's configuration has for resources: they select these, and become their keys.
 
     keys  the logical name of each, by section and physical name
+    props what distinguishes one from others of its name (the network of a group, the bus of a rule), by the same
     """
 
     keys: Mapping[tuple[str, str], str] = EMPTY
+    props: Mapping[tuple[str, str], Json] = EMPTY

@@ -75,7 +75,10 @@ def _found(value: Any, path: Path, above: str = "") -> Iterator[tuple[Path, str,
         for name, item in value.items():
             beside = called if private_name(called) and name in ("value", "Value") else str(name)
             if isinstance(item, str) and name not in _NAMES:
-                yield from (((*path, name), *one) for one in _in_text(item, beside))
+                part = (
+                    f"{called}_{'PASSWORD' if '://' in item else 'SECRET'}" if called and beside != called else beside
+                )
+                yield from (((*path, name), *one) for one in _in_text(item, beside, part))
             elif not isinstance(item, str):
                 yield from _found(item, (*path, name), beside)
     elif isinstance(value, list):
@@ -87,14 +90,17 @@ def _found(value: Any, path: Path, above: str = "") -> Iterator[tuple[Path, str,
             elif item in arguments and number and str(value[number - 1]).startswith("-"):
                 yield at, item, str(value[number - 1])
             else:
-                yield from ((at, *one) for one in _in_text(item, above, inside=True))
+                yield from ((at, *one) for one in _in_text(item, "", above))
 
 
-def _in_text(text: str, name: str, *, inside: bool = False) -> Iterator[tuple[str, str]]:
-    if not inside and private_name(name) and _is_literal(text):
+def _in_text(text: str, name: str, part: str) -> Iterator[tuple[str, str]]:
+    """The whole text, where its name is that of a secret; else the secrets in it, by the names that they are given to
+    in the text, or ``part``.
+    """
+    if private_name(name) and _is_literal(text):
         yield text, name
     else:
-        yield from ((one, _name_before(text, one) or name) for one in secrets_in(text) if _is_literal(one))
+        yield from ((one, _name_before(text, one) or part) for one in secrets_in(text) if _is_literal(one))
 
 
 def _name_before(text: str, secret: str) -> str:

@@ -16,8 +16,8 @@ from reconciler.config.links import Linker, Place
 from reconciler.model import OWNER_PREFIX, Address, Json, Kind, Live, Path, Resource
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
+from reconciler.operations.importing import common_tags, verify, writer
 from reconciler.operations.importing import existing as existing_files
-from reconciler.operations.importing import verify, writer
 from reconciler.operations.importing.attempt import Attempt, Request
 from reconciler.operations.importing.existing import Existing
 from reconciler.operations.importing.express import Expressions, literal, walked, written
@@ -123,8 +123,13 @@ class _Import:
         resources = tuple(
             self.resource(address, lives[address], made[address], keys, express) for address in sorted(lives)
         )
+        env = self.request.env
+        common = dict(env.tags) if env else common_tags.shared(resources, self.kinds)
         imported = Imported(
-            resources=resources, lookups=facts.lookups, settings=self.settings(keys), left_out=tuple(self.left_out)
+            resources=common_tags.without(resources, common, self.kinds),
+            lookups=facts.lookups,
+            settings={**self.settings(keys), **({"tags": common} if common else {})},
+            left_out=tuple(self.left_out),
         )
         files = writer.write(imported, self.there, single_file=self.request.single_file)
         return Attempt(imported=imported, written=files, lives=lives, facts=facts.values), secrets
@@ -218,7 +223,9 @@ class _Import:
         place = (address.section, self.physical[address])
         for pattern, ref in self.kinds[address.section].refs.items():
             for path, value in values_at(props, pattern):
-                if isinstance(value, str) and (place, dotted(path)) in self.dangling:
+                if not isinstance(value, str) or value.startswith("arn:"):  # an ARN names nothing else
+                    continue
+                if (place, dotted(path)) in self.dangling:
                     target = self.kinds[ref.section]
                     attrs = target.attrs(self.request.scope, value, {})
                     if arn := attrs.get("arn") or attrs.get("arnPrefix"):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from reconciler.account.client import AwsClient
-from reconciler.model import Live, Scope
+from reconciler.model import Json, Live, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.importing import cloudformation, other_tools, terraform
@@ -72,15 +72,18 @@ def _stack(stack: str, aws: AwsClient, lives: Lives) -> Listed:
 
 def naming(origin: Origin, aws: AwsClient, index: Index, scope: Scope) -> tuple[Naming, tuple[LeftOut, ...]]:
     """The keys of what exists in the account, and what is left out. Raises Problems."""
+    props: dict[tuple[str, str], Json] = {}
 
     def name_of(section: str, word: str) -> str | None:
         if found := index.named(section, word):
+            props.setdefault((section, found.sought.name), found.sought.props)
             return found.sought.name
         kind = index.everything.kinds[section]
         known = index.everything.list([section])[section] if kind.shared else ()
         return next((one.sought.name for one in known if word in kind.attrs(scope, one.sought.name, {}).values()), None)
 
-    return other_tools.resolved(named(origin, aws, scope, index.everything.everything), scope, name_of)
+    found, left_out = other_tools.resolved(named(origin, aws, scope, index.everything.everything), scope, name_of)
+    return replace(found, props=props), left_out
 
 
 def _together(found: Sequence[Named]) -> Named:

@@ -204,7 +204,7 @@ def resolved(
 
 
 _NO_NAME: Final = (
-    "the file does not have its name, which CloudFormation has created: give --stack NAME, or the output of"
+    "the file does not have its name, which CloudFormation or a parameter has: give --stack NAME, or the output of"
     " `aws cloudformation describe-stack-resources`"
 )
 

@@ -92,9 +92,10 @@ class Index:
         if f":{scope.region}:" not in value and not kind.spans_regions:
             return None
         for form in kind.arn_forms:
-            if match := re.fullmatch(form, value):
-                name = match["name"]
-                return words.get(name.casefold() if kind.folds_case else name)
+            match = re.fullmatch(form, value)
+            name = match["name"] if match else ""
+            if name and (found := words.get(name.casefold() if kind.folds_case else name)):
+                return found
         return None
 
     def target(self, ref: Ref, value: object) -> tuple[str, Existing] | None:
@@ -185,10 +186,7 @@ class _Selector:
             there = {section for section, _ in named.keys}
             sections = [section for section in sections if section in there]
         listed = self.everything.list(sections)
-        chosen = {
-            section: [one for one in found if self.is_named(section, one.sought.name)]
-            for section, found in listed.items()
-        }
+        chosen = {section: [one for one in found if self.is_named(section, one)] for section, found in listed.items()}
         if self.wanted.tags:
             chosen = self.tagged(chosen)
         lives = self.everything.read(chosen)
@@ -202,9 +200,11 @@ class _Selector:
             return bool(wanted.naming)
         return not wanted.service or (kind.api is not None and kind.api.service == wanted.service)
 
-    def is_named(self, section: str, name: str) -> bool:
-        wanted = self.wanted
+    def is_named(self, section: str, one: Existing) -> bool:
+        wanted, name = self.wanted, one.sought.name
         if wanted.naming and (section, name) not in wanted.naming.keys:
+            return False
+        if wanted.naming and wanted.naming.props.get((section, name), one.sought.props) != one.sought.props:
             return False
         return not wanted.names or any(fnmatchcase(name, pattern) for pattern in wanted.names)
 

@@ -33,13 +33,14 @@ INDEX: Final = "tag:GetResources"
 EVENTS: Final = "cloudtrail:LookupEvents"
 #: The lists that are read where the index is refused, beside those of all names.
 WITHOUT_INDEX: Final = ("logs:ListLogGroups",)
+STACK: Final = "cloudformation:ListStackResources"
 ASSUME: Final = "sts:AssumeRole"
 PUBLISH: Final = "sns:Publish"
 BUCKET: Final = "s3:ListBucket"
 OBJECTS: Final = ("s3:GetObject", "s3:PutObject")
 LOCK: Final = ("ssm:GetParameterHistory", "ssm:PutParameter", "ssm:DeleteParameter")
 #: What is needed beside the kinds: the index of tags and what replaces it, the event history, places of results and
-#: notices, the lock, roles that are passed or assumed, the look-ups.
+#: notices, the lock, roles that are passed or assumed, the look-ups, the stack that a team moves from.
 BESIDE_KINDS: Final = (
     INDEX,
     *WITHOUT_INDEX,
@@ -50,6 +51,7 @@ BESIDE_KINDS: Final = (
     *("ec2:DescribeVpcs", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups", "ec2:DescribeImages"),
     *("ssm:GetParameter", "elasticfilesystem:DescribeFileSystems", "kms:DescribeKey", "ecr:DescribeImages"),
     *("secretsmanager:DescribeSecret", "iam:GetRole", "batch:TerminateJob"),
+    *("ssm:GetParameters", "kms:ListAliases", STACK),
     # the commands on jobs
     *("batch:SubmitJob", "batch:DescribeJobs", "batch:ListJobs", "logs:GetLogEvents", "logs:FilterLogEvents"),
     *("ecs:DescribeContainerInstances", "ecs:DescribeTasks"),

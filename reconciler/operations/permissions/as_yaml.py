@@ -27,7 +27,6 @@ def text(parts: Sequence[Sequence[Statement]], name: str, command: str, notes: S
     peculiar.
     """
     lines = [
-        "#",
         "# Generated from the environments. Generate it again when one of them has more or less than before:",
         f"#   {command}",
         *(line for note in notes for line in ("#", *(f"# {part}" for part in wrap(_sentence(note), _WIDTH)))),
@@ -37,7 +36,7 @@ def text(parts: Sequence[Sequence[Statement]], name: str, command: str, notes: S
     for number, some in enumerate(parts, start=1):
         lines += ["", f"  {name}-{number}:"][number == 1 :]
         lines += [f"    {line}" for line in _lines({"policyDocument": policy.document(some)})]
-    return _SCHEMA_LINE + "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _section() -> str:
@@ -69,11 +68,12 @@ def _scalar(value: str) -> str:
 
 
 def write(path: Path, content: str) -> None:
-    """Write the file, which refers to the project's copy of the schema. Raises Problems."""
+    """Write the file, which refers to the project's copy of the schema where there is one. Raises Problems."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         schema = editor_schema.place(path.parent)
-        path.write_text(editor_schema.with_line(content, path, schema), encoding="utf-8")
+        line = editor_schema.with_line(_SCHEMA_LINE, path, schema) + "#\n" if schema.is_file() else ""
+        path.write_text(line + content, encoding="utf-8")
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         raise Problems([Problem(code=codes.USAGE, message=message, hint="choose another --out-dir DIR")]) from error

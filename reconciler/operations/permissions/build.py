@@ -15,7 +15,7 @@ from reconciler.operations.permissions.actions import ASSUME
 from reconciler.operations.permissions.compaction import MANY, compacted
 from reconciler.operations.permissions.merging import Statement, statements
 from reconciler.operations.permissions.modes import MODES, Purpose
-from reconciler.operations.permissions.needs import ANY, Needs, together
+from reconciler.operations.permissions.needs import ANY, Needs, add_preflight, together
 from reconciler.operations.permissions.places import NO_PLACES, Places
 from reconciler.operations.permissions.resources import Estate
 from reconciler.operations.permissions.steps import of_saved_plan
@@ -66,9 +66,11 @@ def for_environments(
     *,
     also: Sequence[str] = (),
     places: Places = NO_PLACES,
+    preflight: bool = False,
 ) -> Policies:
     """The policy of a command for environments. ``also`` are sections of which nothing is declared any more, but
-    something may still be owned; ``places`` are where the command keeps results and sends notices.
+    something may still be owned; ``places`` are where the command keeps results and sends notices; ``preflight``
+    permits what a preflight asks, too.
 
     Of several, the policy is for the role that signs in: where an environment has a role of its own, that is assumed.
     """
@@ -77,6 +79,8 @@ def for_environments(
         estate = Estate(names.in_account(env, scope), discover(), scope)
         role = env.role.get("roleArn", "") if len(chosen) > 1 else ""
         needs = Needs((estate,)) if role else MODES[purpose](estate, also)
+        if preflight and not role:
+            add_preflight(needs)
         if role:
             needs.add(ASSUME, (role,), f"assume the role of: {env.name}")
         found.append(needs)
@@ -97,9 +101,9 @@ def for_environment(
     return for_environments([(env, scope_of(env, account, region))], purpose, also=also)
 
 
-def for_audit(account: str | None, region: str | None) -> Policies:
-    """The policy to audit an account, which needs no environment."""
-    return for_environment(Environment(name="", account=account, region=region), account, region, Purpose.audit)
+def for_account(account: str | None, region: str | None, purpose: Purpose) -> Policies:
+    """The policy of a command that is about an account, and needs no environment."""
+    return for_environment(Environment(name="", account=account, region=region), account, region, purpose)
 
 
 def for_plan(env: Environment, document: Mapping[str, Any]) -> Policies:

@@ -8,7 +8,17 @@ from typing import Final, TypeAlias
 
 from reconciler.operations.permissions.actions import EVENTS, WITHOUT_INDEX
 from reconciler.operations.permissions.jobs import of_jobs
-from reconciler.operations.permissions.needs import ANY, Needs, anywhere, of_apply, of_audit, of_plan, of_status, of_why
+from reconciler.operations.permissions.needs import (
+    ANY,
+    Needs,
+    anywhere,
+    of_apply,
+    of_audit,
+    of_import,
+    of_plan,
+    of_status,
+    of_why,
+)
 from reconciler.operations.permissions.resources import Estate
 
 #: What a command needs of an estate, and of sections of which nothing is declared any more.
@@ -23,6 +33,7 @@ class Purpose(StrEnum):
     drift = "drift"
     snapshot = "snapshot"
     audit = "audit"
+    import_ = "import"
     why = "why"
     status = "status"
     jobs = "jobs"
@@ -59,5 +70,9 @@ MODES: Final[Mapping[Purpose, Mode]] = {
     Purpose.why: lambda estate, _: of_why(estate),
     Purpose.status: lambda estate, _: of_status(estate),
     Purpose.audit: lambda estate, _: of_audit(estate),
+    Purpose.import_: lambda estate, _: of_import(estate),
     Purpose.jobs: lambda estate, _: of_jobs(estate),
 }
+
+#: Those that are about an account, and need no environment.
+OF_AN_ACCOUNT: Final = frozenset({Purpose.audit, Purpose.import_})

@@ -11,8 +11,9 @@ from reconciler.account import lookups
 from reconciler.config import references
 from reconciler.model import EMPTY, OWNER_TAG, Address, Kind, Resource
 from reconciler.model.paths import values_at
+from reconciler.operations.importing.facts import LOOK_UPS, PARAMETERS_READ
 from reconciler.operations.permissions import actions
-from reconciler.operations.permissions.actions import CREATE_ACTION, INDEX, LOCK, REQUEST_TAG, RESOURCE_TAG
+from reconciler.operations.permissions.actions import CREATE_ACTION, INDEX, LOCK, REQUEST_TAG, RESOURCE_TAG, STACK
 from reconciler.operations.permissions.resources import Estate, texts
 
 ANY: Final = "*"
@@ -77,6 +78,13 @@ def of_plan(estate: Estate, also: Sequence[str] = (), removed: frozenset[str] | 
     return needs
 
 
+def add_preflight(needs: Needs) -> None:
+    """Add what a preflight asks about what is declared, of any object."""
+    for section, kind in needs.estate.kinds.items():
+        for action in kind.access.preflight if needs.estate.declared(section) else ():
+            _any_of_its_types(needs, action, f"check whether jobs can run: {section}")
+
+
 def of_audit(estate: Estate) -> Needs:
     """What an audit reads: all objects of some kinds, those that they refer to, and what their rules look at."""
     needs = Needs((estate,), {})
@@ -86,6 +94,28 @@ def of_audit(estate: Estate) -> Needs:
                 _any_of_its_types(needs, action, f"read: {section}")
             for action in kind.audit.actions:
                 _any_of_its_types(needs, action, f"look for what is wrong: {section}")
+    return needs
+
+
+def of_import(estate: Estate) -> Needs:
+    """What an import reads: all objects of every kind, look-ups for what is not imported, and the stacks that a team
+    moves from.
+    """
+    needs = Needs((estate,), {})
+    for section, kind in estate.kinds.items():
+        access = kind.access
+        for one in kind.complete_lists:
+            needs.add(one.call.action, (ANY,), f"list: {section}")
+        for action in (*access.always, *access.reads, *access.looks):
+            _any_of_its_types(needs, action, f"read: {section}")
+        for action in access.referrers:
+            _any_of_its_types(needs, action, f"find what uses others: {section}")
+    needs.add(INDEX, (ANY,), "find what has a tag")
+    for action in LOOK_UPS:
+        _any_of_its_types(needs, action, "write look-ups for what is not imported")
+    public = f"arn:{estate.scope.partition}:ssm:{estate.scope.region}::parameter/aws/service/*"
+    needs.add(PARAMETERS_READ, (public,), "write look-ups for AMIs")
+    _any_of_its_types(needs, STACK, "read the resources of a stack (--stack)")
     return needs
 
 

@@ -8,7 +8,8 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Call, Json, Refused, Reply
@@ -21,15 +22,28 @@ if TYPE_CHECKING:
     from reconciler.operations.session import Session
 
 _ACTIONS_A_CALL = 40
+_MOST_REASONS = 4  # of what needs the actions of a service
+_MOST_RESOURCES = 3  # of one action
+_UNKNOWN = "only under conditions that are not known before"
 _ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<name>[^/]+)/.+")
 _USER = re.compile(r"arn:[^:]+:iam::\d{12}:(user|role)/.+")
 
 
-def check(session: Session, document: Mapping[str, Any], role: str | None) -> list[Problem]:
-    """A problem for each action and resource of the plan that ``role``, by default the caller, has no permission for.
+def check(session: Session, document: Mapping[str, Any], role: str | None, *, required: bool = True) -> list[Problem]:
+    """A problem for each service with actions of the plan that ``role``, by default the caller, has no permission for.
+    Of an environment that is applied by a role of its own (`roleArn`), that one is meant by ``role``.
 
-    Raises Problems where the simulator does not answer.
+    Where the simulator does not answer there is a warning, or, where an answer is ``required``, it raises Problems.
     """
+    try:
+        return _checked(session, document, role and session.env.role.get("roleArn", role))
+    except Problems as error:
+        if required or any(problem.code != codes.PERMISSIONS_UNKNOWN for problem in error.problems):
+            raise
+        return [replace(problem, warning=True) for problem in error.problems]
+
+
+def _checked(session: Session, document: Mapping[str, Any], role: str | None) -> list[Problem]:
     from reconciler.account.reader import Reader  # noqa: PLC0415  (needs boto3, which most commands do without)
 
     principal = role or _caller(session)
@@ -44,11 +58,31 @@ def check(session: Session, document: Mapping[str, Any], role: str | None) -> li
     for (key, call), reply in zip(questions.items(), replies, strict=True):
         for need, result in _results(principal, key, call, reply):
             groups.setdefault((need.action, need.conditions, _spelling(need.resource)), []).append((need, result))
-    return [
-        _missing(principal, *min(group, key=lambda one: len(one[0].resource)), "; ".join(needs.found[group[0][0]]))
+    missing = [
+        _Missing(*min(group, key=lambda one: len(one[0].resource)), tuple(needs.found[group[0][0]]))
         for group in groups.values()
         if all(result.get("EvalDecision") != "allowed" for _, result in group)
     ]
+    by_service: dict[tuple[str, str], list[_Missing]] = {}
+    for one in missing:
+        by_service.setdefault((one.need.action.partition(":")[0], one.how), []).append(one)
+    return [_problem(principal, some) for some in by_service.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """A need that is not met, the simulator's result about it, and the reasons for the need."""
+
+    need: Need
+    result: Json
+    why: tuple[str, ...]
+
+    @property
+    def how(self) -> str:
+        """In which way it is missing, in words."""
+        if self.result.get("EvalDecision") == "explicitDeny":
+            return "is explicitly denied"
+        return _UNKNOWN if self.result.get("MissingContextValues") else "has no permission for"
 
 
 def _spelling(arn: str) -> str:
@@ -88,15 +122,33 @@ def _results(principal: str, key: tuple[Any, ...], call: Call, reply: Reply) -> 
         yield Need(str(result["EvalActionName"]), resource, conditions), result
 
 
-def _missing(principal: str, need: Need, result: Json, why: str) -> Problem:
-    unknown, denied = sorted(result.get("MissingContextValues") or ()), result.get("EvalDecision") == "explicitDeny"
-    where = f"{need.action} on {need.resource}" if need.resource != "*" else need.action
-    if unknown and not denied:
-        message = f"{principal} has {where} only under conditions that are not known before: {', '.join(unknown)}"
+def _problem(principal: str, missing: Sequence[_Missing]) -> Problem:
+    """One for all actions of a service that are missing in the same way: who lacks much lacks whole services."""
+    how, what = missing[0].how, _listed(missing)
+    reasons = [*dict.fromkeys(why for one in missing for why in one.why)]
+    why = "; ".join(reasons[:_MOST_REASONS])
+    why += f"; and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
+    if how == _UNKNOWN:
+        unknown = sorted({key for one in missing for key in one.result["MissingContextValues"]})
+        message = f"{principal} has {what} {_UNKNOWN}: {', '.join(unknown)}"
         return Problem(code=codes.MISSING_PERMISSION, message=message, hint=f"needed for: {why}", warning=True)
-    how = "is explicitly denied" if denied else "has no permission for"
     hint = f"needed for: {why}; `reconcile permissions ENV --for apply` prints the policy"
-    return Problem(code=codes.MISSING_PERMISSION, message=f"{principal} {how} {where}", hint=hint)
+    return Problem(code=codes.MISSING_PERMISSION, message=f"{principal} {how} {what}", hint=hint)
+
+
+def _listed(missing: Sequence[_Missing]) -> str:
+    """The actions: one with its resources, several with the number of these."""
+    actions: dict[str, list[str]] = {}
+    for one in missing:
+        actions.setdefault(one.need.action, []).append(one.need.resource)
+    if len(actions) > 1:
+        listed = (f"{name} ({len(on)} resources)" if len(on) > 1 else name for name, on in sorted(actions.items()))
+        return f"{len(actions)} actions: {', '.join(listed)}"
+    ((action, resources),) = actions.items()
+    if resources == ["*"]:
+        return action
+    more = f" and {len(resources) - _MOST_RESOURCES} more" if len(resources) > _MOST_RESOURCES else ""
+    return f"{action} on {', '.join(resources[:_MOST_RESOURCES])}{more}"
 
 
 def _caller(session: Session) -> str:

@@ -24,6 +24,7 @@ __all__ = ["Account", "ServiceCall", "ServiceSettings", "answer"]
 HAS = frozenset({*MODELS, "s3", "sqs"})
 _ONLY = {
     "cloudtrail": frozenset({"LookupEvents"}),
+    "servicequotas": frozenset({"GetServiceQuota", "ListServiceQuotas"}),
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
 }
 

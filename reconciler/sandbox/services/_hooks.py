@@ -7,7 +7,7 @@ reply), or change the request; ``after`` rules receive moto's reply and may chan
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias, TypeVar
 
@@ -80,6 +80,9 @@ class Account:
 
     batch_roles: Callable[[], dict[str, dict[str, str]]] = dict
     """Region -> service role by ARN of the compute environments there."""
+
+    vcpu_quotas: Callable[[], Mapping[str, int]] = dict
+    """Patterns of instance types, each with the quota of running vCPUs."""
 
     simulate: Callable[[str, Json, str], Json] = lambda *_: {}
     """The policy simulator's reply to an operation with parameters in a Region."""

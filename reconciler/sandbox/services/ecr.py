@@ -33,6 +33,12 @@ def tags_are_checked(call: ServiceCall) -> None:
         raise Refusal("TooManyTagsException", "The number of tags exceeds the limit of 50.")
 
 
+@RULES.before("DescribePullThroughCacheRules")
+def nothing_is_pulled_through(_: ServiceCall) -> Json:
+    """There are no caches: they cannot be made here."""
+    return {"pullThroughCacheRules": []}
+
+
 @RULES.before("PutLifecyclePolicy")
 def lifecycle_policies_are_limited(call: ServiceCall) -> None:
     """At most 50 rules and 30,720 characters, and tags only with the status tagged, in one of two lists.

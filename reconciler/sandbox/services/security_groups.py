@@ -19,6 +19,7 @@ RULES = Rules("ec2")
 
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 _TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+_SPECIAL = re.compile(r"[()\[\]{}+^$|.]")
 _SIDES = {True: "egress_rules", False: "ingress_rules"}
 
 
@@ -131,6 +132,18 @@ def filters_are_known(call: ServiceCall) -> None:
     for one in call.params.get("Filters") or []:
         if not re.fullmatch(_FILTERS[call.operation], one["Name"]):
             raise Refusal("InvalidParameterValue", f"The filter '{one['Name']}' is invalid")
+
+
+@RULES.before("DescribeSecurityGroups")
+def only_wildcards_are_special(call: ServiceCall) -> None:
+    """In the values of filters ``*``, ``?`` and the backslash are special, and moto reads regular expressions.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html
+    """
+    filters = call.params.get("Filters") or []
+    if any(_SPECIAL.search(value) for one in filters for value in one["Values"]):
+        plain = [{**one, "Values": [_SPECIAL.sub(r"\\\g<0>", value) for value in one["Values"]]} for one in filters]
+        call.rewrite(Filters=plain)
 
 
 # --- rules -----------------------------------------------------------------------------------------------------------

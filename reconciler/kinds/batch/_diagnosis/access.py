@@ -31,6 +31,7 @@ OF_JOBS: Final = (
     "batch:ListJobs",
     "cloudtrail:LookupEvents",
     "ec2:DescribeInstanceTypes",
+    "ecr:DescribeImages",
     "ec2:DescribeInstances",
     "ecs:DescribeTasks",
     "logs:GetLogEvents",

@@ -79,7 +79,7 @@ def types(desk: Desk, states: Iterable[State]) -> Reads[None]:
     replies = yield from desk.ask(*calls)
     known = [machine for reply in replies for machine in sizes.machines(reply or {})]
     if known:
-        for one in some:
+        for one in (each for each in some if sizes.wanted(each.environment)):
             one.machines = sizes.of_environment(one.environment, known)
 
 
@@ -228,7 +228,9 @@ def check_sizes(need: Needs, states: Sequence[State], job: Json, names: dict[str
         return []
     fit = sizes.best(need, every)
     if fit is sizes.Fit.NO:
-        return [_too_large(need, every, job, names)]
+        one = _too_large(need, every, job, names)
+        open_ended = any(sizes.has_bundle(state.environment) for state in states) and not need.gpus
+        return [replace(one, certainty=Certainty.likely) if open_ended else one]
     if fit is sizes.Fit.UNKNOWN:
         return _registered_too_small(need, states, job, names) or [_at_the_edge(need, every, job, names)]
     return []

@@ -48,6 +48,10 @@ class Row:
             found_in(one, folded) for one in self.unless
         )
 
+    def has_exit(self, code: int | None) -> bool:
+        """Whether an exit code is one of the row's."""
+        return code is not None and any(first <= code <= last for first, last in self.exits)
+
 
 @cache
 def rows() -> tuple[Row, ...]:
@@ -62,11 +66,14 @@ def row(cause: str) -> Row:
     return next((one for one in found if not one.patterns and not one.exits), found[0])
 
 
-def match(place: str, texts: Iterable[tuple[str, str]]) -> tuple[Row, str, str] | None:
-    """The first row that one of ``texts`` at ``place`` has, with the name and the text; each text has a name."""
+def match(place: str, texts: Iterable[tuple[str, str]], code: int | None = None) -> tuple[Row, str, str] | None:
+    """The first row that one of ``texts`` at ``place`` has, with the name of that text, and the text.
+
+    A row that has exit codes, too, needs ``code`` to be one of them.
+    """
     folded = [(name, text, fold(text)) for name, text in texts if text]
     for one in rows():
-        if place in one.patterns:
+        if place in one.patterns and (not one.exits or one.has_exit(code)):
             for name, text, plain in folded:
                 if one.fits(place, plain):
                     return one, name, text
@@ -75,7 +82,7 @@ def match(place: str, texts: Iterable[tuple[str, str]]) -> tuple[Row, str, str] 
 
 def of_exit(code: int) -> Row | None:
     """The row of an exit code, where no text says more."""
-    return next((one for one in rows() for first, last in one.exits if first <= code <= last), None)
+    return next((one for one in rows() if not one.patterns and one.has_exit(code)), None)
 
 
 @cache

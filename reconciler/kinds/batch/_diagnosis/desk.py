@@ -53,11 +53,16 @@ class Desk:
 
     def _recorded(self, call: Call, reply: Reply) -> Json | None:
         self.asked[str(call)] = None
-        if not isinstance(reply, Refused):
-            return reply
+        if isinstance(reply, Refused):
+            self.refused(call, reply)
+            return None
+        return reply
+
+    def refused(self, call: Call, reply: Refused) -> None:
+        """Keep what was refused, with the permission that it needs."""
+        self.asked[str(call)] = None
         permission = call.action if reply.denied else ""
         self.unread[str(call)] = Unread(call=str(call), permission=permission, why=str(reply))
-        return None
 
     def age(self, at: Any) -> float | None:
         """How many seconds ago a time of AWS was: a date, or milliseconds since the epoch."""

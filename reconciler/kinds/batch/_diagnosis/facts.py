@@ -105,6 +105,13 @@ def needs(job: Json) -> Needs:
     return _needs(mapping(job.get("container")))
 
 
+def execution_role(job: Json) -> str:
+    """The ARN of the job's execution role; empty if it has none."""
+    tasks = [one for _, one in entries(at(job, "ecsProperties", "taskProperties"))]
+    found = next((one.get("executionRoleArn") for one in tasks), None) or container(job).get("executionRoleArn")
+    return str(found or "")
+
+
 def asked(job: Json, resource: str) -> str:
     """How much of a resource the job's first container asks for, as it is written; empty if that is not known."""
     listed = entries(container(job).get("resourceRequirements"))

@@ -74,7 +74,7 @@ def of_attempt(attempt: Attempt, log: Sequence[str] = (), *, pod: bool = False) 
     found = _matched("pod" if pod else "task", texts)
     if found is not None and found.id != causes.UNKNOWN:
         return found
-    lines = _matched("log", [("message", line) for line in log], LOGS)
+    lines = _matched("log", [("message", line) for line in log], LOGS, attempt.exit_code)
     if lines is not None:
         return lines
     if found is not None:
@@ -102,8 +102,8 @@ def of_task(texts: Iterable[tuple[str, str]]) -> Found | None:
     return found if found is not None and found.id != causes.UNKNOWN else None
 
 
-def _matched(place: str, texts: Iterable[tuple[str, str]], call: str = JOBS) -> Found | None:
-    found = causes.match(place, texts)
+def _matched(place: str, texts: Iterable[tuple[str, str]], call: str = JOBS, code: int | None = None) -> Found | None:
+    found = causes.match(place, texts, code)
     if found is None:
         return None
     row, name, text = found

@@ -5,34 +5,26 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeAlias
 
 from reconciler.kinds.batch._diagnosis import around as surroundings
-from reconciler.kinds.batch._diagnosis import causes, facts, failures, waiting
-from reconciler.kinds.batch._diagnosis.around import Around
+from reconciler.kinds.batch._diagnosis import causes, facts, failed_jobs, failures, waiting
 from reconciler.kinds.batch._diagnosis.desk import DEFINITIONS, Desk, evidence, sorted_suspects, suspect
 from reconciler.kinds.batch._diagnosis.facts import Attempt
-from reconciler.kinds.batch._diagnosis.failures import JOBS, Found
+from reconciler.kinds.batch._diagnosis.failures import JOBS
 from reconciler.kinds.common.declared import as_int, at, entries, mapping
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Certainty, Diagnosis, Ended, Evidence, Question, Suspect
-from reconciler.model.secrets_in_text import without_secrets
 
 #: An id of a job, of a child of an array, of a node, or the ARN of one.
 IDS: Final = r"(arn:[^ ]+:job/)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}([:#][0-9]+)?"
 JOB: Final = "job"
-LINES: Final = 30  # of a log that are read
-CHILDREN: Final = 100  # of an array that are described
 MOST_QUEUES: Final = 20
 SLOW: Final = 300.0  # seconds in which a job starts
 #: What the retry rules made of the attempts of a job.
 Retried: TypeAlias = Callable[[Json, Sequence[Attempt]], tuple[Ended, ...]]
-_INSTANCE: Final = re.compile(r"i-[0-9a-f]{8,17}")
-_OF_NODES: Final = frozenset({"attempts", "statusReason", "container"})
 _NOT_YET: Final = frozenset({"RUNNABLE", "PENDING", "SUBMITTED"})
 _DONE: Final = ("SUCCEEDED", "FAILED")
 _FINE: Final = {
@@ -41,7 +33,6 @@ _FINE: Final = {
     "SUBMITTED": "The job was just submitted; AWS Batch has not evaluated it yet.",
     "STARTING": "The job is starting.",
 }
-_HIDDEN: Final = "(a line with a secret)"
 
 
 def by_id(question: Question, retried: Retried) -> Reads[Diagnosis | None]:
@@ -60,7 +51,7 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
     status = str(job.get("status") or "")
     found: list[Suspect] = []
     if status == "FAILED":
-        found = yield from why_failed(desk, job)
+        found = yield from failed_jobs.why_failed(desk, job)
     elif status == "PENDING" or (status == "RUNNABLE" and facts.array_size(job)):
         found = yield from _pending(desk, job)
     elif status == "RUNNABLE":
@@ -83,150 +74,6 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
     )
 
 
-def why_failed(desk: Desk, job: Json) -> Reads[list[Suspect]]:
-    """Why a job FAILED; of an array's parent why its children did, of a multi-node job why its main node did."""
-    names = {DEFINITIONS: facts.name_of(job.get("jobDefinition"))}
-    if facts.array_size(job):
-        children = yield from _children(desk, job, names)
-        if children:
-            return children
-    if (main := facts.main_node(job)) is not None:
-        return (yield from _main_node(desk, job, main, names))
-    one = yield from _failure(desk, job)
-    found = [_suspect(one, names, job)]
-    if one.id == "dependency-failed":
-        found += yield from _upstream(desk, job, "FAILED")
-    if one.id == "time-limit-action":
-        queue = {"jobQueues": facts.name_of(job.get("jobQueue"))}
-        found = [_suspect(one, queue, job)]
-        text = str(job.get("statusReason")).partition("reason:")[2]
-        match = causes.match("blocked", [("statusReason", text)])
-        found += [suspect(match[0], [evidence(JOBS, "statusReason", text.strip())], names, job)] if match else []
-    return found
-
-
-def _failure(desk: Desk, job: Json) -> Reads[Found]:
-    """Why a job ended, with what its log or its task in Amazon ECS adds."""
-    pod, ended = facts.is_eks(job), facts.attempts(job)
-    last = ended[-1] if ended else None
-    found = failures.of_job(job, last, pod=pod)
-    if last is None or (found.row is not None and found.sure and not _by_code(found)):
-        return (yield from _with_instance(desk, found))
-    if not pod and last.task and (found.row is None or found.id == causes.UNKNOWN):
-        texts = yield from _task(desk, last.task)
-        whole = failures.of_task(texts)
-        if whole is not None:
-            return whole
-    if found.row is None or _by_code(found):
-        log = yield from _log(desk, job, last)
-        return failures.of_job(job, last, log, pod=pod) if log else found
-    return found
-
-
-def _by_code(found: Found) -> bool:
-    return found.row is not None and bool(found.row.exits)
-
-
-def _task(desk: Desk, arn: str) -> Reads[list[tuple[str, str]]]:
-    """What Amazon ECS says of a task, which it keeps for an hour."""
-    cluster = arn.split("/")[1] if arn.count("/") > 1 else ""
-    params = {"tasks": [arn], **({"cluster": cluster} if cluster else {})}
-    reply = yield from desk.one(Call("ecs", "DescribeTasks", params))
-    found = []
-    for _, task in entries(mapping(reply).get("tasks")):
-        found.append(("tasks[].stoppedReason", str(task.get("stoppedReason") or "")))
-        reasons = (str(one.get("reason") or "") for _, one in entries(task.get("containers")))
-        found += [("tasks[].containers[].reason", text) for text in reasons]
-    return found
-
-
-def _log(desk: Desk, job: Json, attempt: Attempt) -> Reads[list[str]]:
-    """The last lines of an attempt's log."""
-    where = facts.log_of(job)
-    if where is None or not attempt.stream:
-        return []
-    params = {"logGroupName": where[0], "logStreamName": attempt.stream, "limit": LINES, "startFromHead": False}
-    reply = yield from desk.one(Call("logs", "GetLogEvents", params), absent=("ResourceNotFoundException",))
-    lines = [str(one.get("message") or "").strip() for _, one in entries(mapping(reply).get("events"))]
-    return [line if without_secrets(line) == line else _HIDDEN for line in lines if line]
-
-
-def _with_instance(desk: Desk, found: Found) -> Reads[Found]:
-    """A lost instance with what EC2 says of it: whether Spot took it."""
-    text = next((str(one.value) for one in found.evidence), "")
-    match = _INSTANCE.search(text) if found.id == "host-lost" else None
-    if match is None:
-        return found
-    reply = yield from desk.one(Call("ec2", "DescribeInstances", {"InstanceIds": [match[0]]}))
-    for _, reservation in entries(mapping(reply).get("Reservations")):
-        for _, one in entries(reservation.get("Instances")):
-            code = at(one, "StateReason", "Code")
-            seen = [Evidence(call="ec2:DescribeInstances", field="StateReason.Code", value=code)] if code else []
-            spot = str(code).startswith("Server.SpotInstance")
-            says = "Spot reclaimed the instance." if spot else found.says
-            return Found(row=found.row, evidence=(*found.evidence, *seen), says=says)
-    return found
-
-
-def _suspect(found: Found, names: dict[str, str], job: Json, about: str = "") -> Suspect:
-    if found.row is not None:
-        memory = facts.needs(job).memory
-        says = f"{found.says.removesuffix('.')}: {memory} MiB." if found.id == "oom" and memory else found.says
-        return suspect(found.row, found.evidence, names, job, message=says, about=about)
-    return Suspect(
-        id=causes.UNKNOWN,
-        certainty=Certainty.hint,
-        message=found.says,
-        evidence=found.evidence,
-        advice="see the log of the job, and within an hour its task in Amazon ECS",
-        about=about,
-    )
-
-
-# --- arrays, nodes and dependencies ----------------------------------------------------------------------------------
-
-
-def _children(desk: Desk, parent: Json, names: dict[str, str]) -> Reads[list[Suspect]]:
-    """The causes of an array's children that FAILED, the most frequent first."""
-    listed = yield from desk.one(
-        Call("batch", "ListJobs", {"arrayJobId": str(parent.get("jobId")), "jobStatus": "FAILED"})
-    )
-    ids = [str(one.get("jobId")) for _, one in entries(mapping(listed).get("jobSummaryList"))]
-    if not ids:
-        return []
-    reply = yield from desk.one(Call("batch", "DescribeJobs", {"jobs": ids[:CHILDREN]}))
-    grouped: dict[tuple[str, str], list[tuple[Json, Found]]] = defaultdict(list)
-    for _, child in entries(mapping(reply).get("jobs")):
-        ended = facts.attempts(child)
-        found = failures.of_job(child, ended[-1] if ended else None, pod=facts.is_eks(child))
-        grouped[found.id, found.says].append((child, found))
-    total = as_int(at(parent, "arrayProperties", "statusSummary", "FAILED")) or len(ids)
-    counts = evidence(JOBS, "arrayProperties.statusSummary", mapping(at(parent, "arrayProperties", "statusSummary")))
-    said = suspect(causes.row("array-child-failed"), [counts], {}, message=f"{total} children of the array job failed.")
-    found_all = []
-    for some in sorted(grouped.values(), key=len, reverse=True):
-        indexes = [str(child.get("jobId")).rpartition(":")[2] for child, _ in some]
-        shown = ", ".join(indexes[:5]) + (f" and {len(indexes) - 5} more" if len(indexes) > 5 else "")
-        child, first = some[0]
-        found_all.append(_suspect(first, names, child, f"{'children' if len(indexes) > 1 else 'child'} {shown}"))
-    return [*found_all, said]
-
-
-def _main_node(desk: Desk, job: Json, main: int, names: dict[str, str]) -> Reads[list[Suspect]]:
-    reply = yield from desk.one(Call("batch", "DescribeJobs", {"jobs": [f"{job.get('jobId')}#{main}"]}))
-    node = next((one for _, one in entries(mapping(reply).get("jobs"))), None)
-    whole = {
-        **job,
-        **{key: value for key, value in (node or {}).items() if key in ("attempts", "statusReason", "container")},
-    }
-    one = yield from _failure(desk, whole)
-    about = f"main node {main}"
-    if one.id in failures.SAID or one.id in ("terminated", "cancelled"):
-        return [_suspect(one, names, job)]
-    row = causes.row("node-failed")
-    return [_suspect(one, names, job, about), suspect(row, one.evidence, names, job)]
-
-
 def _pending(desk: Desk, job: Json) -> Reads[list[Suspect]]:
     """A parent of an array whose children run, or a job that waits for others."""
     if facts.array_size(job):
@@ -237,41 +84,20 @@ def _pending(desk: Desk, job: Json) -> Reads[list[Suspect]]:
             seen = [evidence(JOBS, "arrayProperties.statusSummary", shown)]
             says = f"The parent of an array job is PENDING while its children run: {words}."
             names = {DEFINITIONS: facts.name_of(job.get("jobDefinition"))}
-            failed = (yield from _children(desk, job, names)) if shown.get("FAILED") else []
+            failed = (yield from failed_jobs.children_that_failed(desk, job, names)) if shown.get("FAILED") else []
             stuck = (yield from _stuck_children(desk, job)) if shown.keys() <= _NOT_YET else []
             return [*stuck, suspect(causes.row("array-parent"), seen, message=says), *failed]
-    return (yield from _upstream(desk, job, ""))
-
-
-def _upstream(desk: Desk, job: Json, status: str) -> Reads[list[Suspect]]:
-    """The jobs that this one depends on and that have not succeeded; with ``status`` only those, with their causes."""
-    ids = [str(one["jobId"]) for _, one in entries(job.get("dependsOn")) if one.get("jobId")]
-    if not ids:
-        return []
-    reply = yield from desk.one(Call("batch", "DescribeJobs", {"jobs": ids}))
-    found: list[Suspect] = []
-    for _, one in entries(mapping(reply).get("jobs")):
-        theirs, name = str(one.get("status")), f"job {one.get('jobId')}"
-        if theirs == "SUCCEEDED" or (status and theirs != status):
-            continue
-        if theirs == "FAILED":
-            ended = facts.attempts(one)
-            cause = failures.of_job(one, ended[-1] if ended else None, pod=facts.is_eks(one))
-            names = {DEFINITIONS: facts.name_of(one.get("jobDefinition"))}
-            found.append(_suspect(cause, names, one, name))
-        if not status:
-            says = f"The job waits for {one.get('jobName')} ({one.get('jobId')}), which is {theirs}."
-            seen = [evidence(JOBS, "dependsOn", one.get("jobId")), evidence(JOBS, "status", theirs)]
-            found.append(suspect(causes.row("dependency"), seen, message=says))
-    return found
-
-
-# --- the rest --------------------------------------------------------------------------------------------------------
+    return (yield from failed_jobs.upstream(desk, job, ""))
 
 
 def _runnable(desk: Desk, job: Json) -> Reads[list[Suspect]]:
-    around = yield from _around(desk, job)
-    return [] if around is None else (yield from waiting.why_waiting(desk, job, around))
+    around = yield from failed_jobs.around_of(desk, job)
+    if around is None:
+        return []
+    if not around.queue:
+        seen = [evidence(surroundings.DESCRIBE_QUEUES, "jobQueues", [])]
+        return [suspect(causes.row("queue-deleted"), seen, message="The job's queue does not exist any more.")]
+    return (yield from waiting.why_waiting(desk, job, around))
 
 
 def _stuck_children(desk: Desk, parent: Json) -> Reads[list[Suspect]]:
@@ -287,19 +113,12 @@ def _stuck_children(desk: Desk, parent: Json) -> Reads[list[Suspect]]:
     return [waiting.about(one, one.about or f"job {child}") for one in found]
 
 
-def _around(desk: Desk, job: Json) -> Reads[Around | None]:
-    queue = str(job.get("jobQueue") or "")
-    reply = yield from desk.one(Call("batch", "DescribeJobQueues", {"jobQueues": [queue]}))
-    found = next((one for _, one in entries(mapping(reply).get("jobQueues"))), None)
-    return (yield from surroundings.of_queue(desk, found)) if found is not None else None
-
-
 def _starting(desk: Desk, job: Json) -> Reads[list[Suspect]]:
     """That a job starts slowly, by what Amazon ECS says of the pull of its image."""
     arn = facts.task_arn(job)
     if not arn:
         return []
-    cluster = arn.split("/")[1] if arn.count("/") > 1 else ""
+    cluster = failed_jobs.cluster_of(arn)
     params = {"tasks": [arn], **({"cluster": cluster} if cluster else {})}
     reply = yield from desk.one(Call("ecs", "DescribeTasks", params))
     task = next((one for _, one in entries(mapping(reply).get("tasks"))), None)

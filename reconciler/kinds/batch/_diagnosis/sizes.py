@@ -77,6 +77,11 @@ def only_bundles(environment: Json) -> bool:
     return bool(given) and all(one in BUNDLES for one in given)
 
 
+def has_bundle(environment: Json) -> bool:
+    """Whether an environment names a bundle, of which it is not quite known what it contains."""
+    return any(one in BUNDLES for one in items(at(environment, "computeResources", "instanceTypes")))
+
+
 def machines(reply: Mapping[str, Any]) -> tuple[Machine, ...]:
     """The types of a reply of DescribeInstanceTypes, the smallest first."""
     found = [

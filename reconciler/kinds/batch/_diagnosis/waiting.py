@@ -53,11 +53,12 @@ def why_waiting(desk: Desk, job: Json, around: Around) -> Reads[list[Suspect]]:
     found += capacity.lacking(driver, states, names, job)
     if not sure(found):
         found += yield from _consumables(desk, job)
-    if not sure(found) and any(state.registered for state in states):
+    fargate = any(surroundings.kind_of(one) in surroundings.FARGATE for one in around.usable)
+    if not sure(found) and (fargate or any(state.registered for state in states)):
         found += yield from placements.refused(desk, job, around, names)
     if not sure(found):
         found += yield from _turn(desk, job, around, states, names)
-    return [*found, *([blocked] if blocked is not None else [])]
+    return found if blocked is None or sure(found) else [*found, blocked]
 
 
 def _of_hosts(desk: Desk, states: Sequence[State]) -> Reads[list[Suspect]]:
@@ -96,6 +97,8 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
         if kinds <= _NOT_FOR_NODES:
             seen = [_of(one, "computeResources.type", surroundings.kind_of(one)) for one in usable]
             return [suspect(causes.row("multi-node-on-spot"), seen, around.names(job=job), job)]
+    if need.gpus and all(map(sizes.only_bundles, usable)):
+        return [_without_gpus(need, around, job)]
     managed = [one for one in usable if surroundings.kind_of(one) not in ("EKS", "UNMANAGED")]
     if not managed or len(managed) < len(usable):
         return []
@@ -116,6 +119,18 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     change = "computeEnvironments.computeResources.maxvCpus"
     values = {change: _whole(wanted), "jobDefinitions.resourceRequirements.VCPU": str(most)}
     return [suspect(row, seen, around.names(largest, job), job, message=says, values=values)]
+
+
+def _without_gpus(need: Needs, around: Around, job: Json) -> Suspect:
+    """That the environments name bundles of types only, none of which has a GPU."""
+    named = [(one, surroundings.value_of(one, "instanceTypes")) for one in around.usable]
+    types = ", ".join(str(name) for _, some in named for name in some)
+    message = f"The job requests {need.gpus} GPU, and no instance type of {types} has one."
+    advice = "name instance types with GPUs in the environment, or remove GPU from the job"
+    seen = [*_reason(job), *(_of(one, "computeResources.instanceTypes", some) for one, some in named)]
+    row = causes.row("nothing-fits")
+    found = suspect(row, seen, around.names(job=job), job, message=message, advice=advice)
+    return replace(found, settings=found.settings[1:])
 
 
 def _with_types(

@@ -64,7 +64,7 @@ def check_template(environment: Resource, declared: Declared) -> Iterator[Findin
     template = resources.get("launchTemplate") if isinstance(resources, Mapping) else None
     if not isinstance(resources, Mapping) or not isinstance(template, Mapping):
         return
-    data = _data(template, declared)
+    data = declared_data(template, declared)
     if data is None:
         return
     here: Path = (HERE, "launchTemplate")
@@ -109,7 +109,7 @@ def check_ids(environment: Resource, declared: Declared) -> Iterator[Finding]:
             yield Finding((*path, "launchTemplateId"), why, f"write launchTemplateName: {value}")
 
 
-def _data(template: Mapping[str, Any], declared: Declared) -> Mapping[str, Any] | None:
+def declared_data(template: Mapping[str, Any], declared: Declared) -> Mapping[str, Any] | None:
     """The declared data of the template, which is named by name or id; None if it is undeclared or not known."""
     key = next((template[one] for one in ("launchTemplateName", "launchTemplateId") if template.get(one)), None)
     version = template.get("version")

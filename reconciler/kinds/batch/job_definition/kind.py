@@ -27,6 +27,7 @@ from reconciler.kinds.batch.job_definition import (
     dependents,
     diagnosis,
     images,
+    preflight,
     retries,
     retry_strategy,
     rule_sets,
@@ -307,6 +308,13 @@ def _arns(scope: Scope, name: str, _: Json) -> Sequence[str]:
 ACCESS = Access(
     types=("batch:job-definition", "batch:job-definition-revision"),
     always=("batch:DescribeJobDefinitions",),
+    preflight=(
+        *("batch:DescribeComputeEnvironments", "ecs:ListContainerInstances", "ecs:DescribeContainerInstances"),
+        *("ecr:DescribeImages", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribePullThroughCacheRules"),
+        *("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:SimulatePrincipalPolicy"),
+        *("ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"),
+        *("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "servicequotas:GetServiceQuota"),
+    ),
     removals=(
         *("batch:DescribeJobQueues", "batch:ListJobs"),
         *("events:ListEventBuses", "events:ListRules", "events:ListTargetsByRule", "events:ListRuleNamesByTarget"),
@@ -377,6 +385,7 @@ KIND = Kind(
     relations=images.relations,
     disruption=disruption,
     retries=retries.retries,
+    preflight=preflight.preflight,
     diagnosis=diagnosis.DIAGNOSIS,
     submits=submission.submission,
     deletion_effect=deletion_effect,

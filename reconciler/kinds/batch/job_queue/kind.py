@@ -23,7 +23,7 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch._diagnosis import access, queues
-from reconciler.kinds.batch.job_queue import audit, jobs, relations, status
+from reconciler.kinds.batch.job_queue import audit, jobs, preflight, relations, status
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
 from reconciler.kinds.common.replies import top_members
@@ -374,6 +374,7 @@ KIND = Kind(
     status=status.READER,
     file="batch",
     other_tools=OTHER_TOOLS,
+    preflight=preflight.preflight,
     access=ACCESS,
     complete_lists=(
         CompleteList(

@@ -1,0 +1,88 @@
+"""Whether what a plan declares can run: a further read of the account, with the replies of the plan's own reads.
+
+The kinds define the calls and judge the replies (``Kind.preflight``). What cannot be read is unknown, never a failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+from reconciler.account.downloads import download
+from reconciler.account.reader import Reader
+from reconciler.model import Address, Declared, Environment, Kind, Plan, Reads, Reply, Unreadable
+from reconciler.model import problem_codes as codes
+from reconciler.model.paths import dotted
+from reconciler.model.preflight import DOWNLOAD, Asked, Check, Checked, Fit, Ground, Level
+from reconciler.model.problems import Problem
+
+
+def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, asked: Asked) -> tuple[Checked, ...]:
+    """What every kind checks of what the plan keeps, creates or changes; if that is asked, only of what it changes
+    and what that concerns. Raises what a read raises, but Unreadable.
+    """
+    ground = Ground(
+        scope=plan.scope,
+        declared=Declared(env.resources, account=env.account, region=env.region),
+        plans={item.address: item for item in plan.resources},
+        full=asked.level is Level.full,
+        narrow=asked.narrow,
+    )
+    jobs: dict[Address, Callable[[], Sequence[Check]]] = {}
+    for item in plan.resources:
+        run, declared = kinds[item.address.section].preflight, env.resources.get(item.address)
+        if run is not None and declared is not None and item.want is not None:
+            jobs[item.address] = partial(reader.drive, _with_downloads(run(declared, ground)))
+    return tuple(
+        Checked(address=address, check=found)
+        for address, result in reader.run_all(jobs).items()
+        for found in _found(result)
+    )
+
+
+def _with_downloads(reads: Reads[Sequence[Check]]) -> Reads[Sequence[Check]]:
+    """``reads``, whose downloads of signed URLs are answered here, and never reach a client of AWS."""
+    try:
+        calls = next(reads)
+        while True:
+            asked = tuple(call for call in calls if call.service != DOWNLOAD)
+            answers: Iterator[Reply] = iter((yield asked) if asked else ())
+            replies = tuple(
+                download(str(call.params["url"])) if call.service == DOWNLOAD else next(answers) for call in calls
+            )
+            calls = reads.send(replies)
+    except StopIteration as end:
+        found: Sequence[Check] = end.value
+        return found
+
+
+def _found(result: Sequence[Check] | BaseException) -> Sequence[Check]:
+    if isinstance(result, Unreadable):
+        denied = result.call.action if result.refused.denied else ""
+        return (Check(check="reads", verdict=Fit.unknown, message=f"{result.call} refused: {result}", denied=denied),)
+    if isinstance(result, BaseException):
+        raise result
+    return result
+
+
+def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Problem]:
+    """What people should know. An error where something that the plan changes certainly cannot run as it is declared,
+    whatever else is done; else a warning.
+    """
+    changing = {item.address for item in plan.resources if item.steps and item.verb.value != "noop"}
+    reported = [one for one in found if one.check.reported and one.check.verdict is Fit.cannot]
+    return [_problem(env, one.address, one.check, changing) for one in reported]
+
+
+def _problem(env: Environment, address: Address, check: Check, changing: set[Address]) -> Problem:
+    blocks = check.certain and check.final and not changing.isdisjoint((address, *check.about))
+    way_out = "or pass --preflight=off" if blocks else ""
+    return Problem(
+        code=codes.CANNOT_RUN if check.certain else codes.MAY_NOT_RUN,
+        message=check.message,
+        hint=", ".join(filter(None, (check.hint, way_out))),
+        address=str(address),
+        path=dotted(check.path),
+        pos=env.resources[address].at(check.path),
+        warning=not blocks,
+    )

@@ -1,0 +1,165 @@
+"""Whether a role that is passed to a service trusts it, and allows what is needed.
+
+The policies of declared roles are known from YAML, and ``validate`` has checked their trust; other roles are read. The
+simulator does not know the policies of what is accessed (a repository, a key), so its refusal is likely, not certain.
+
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
+https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from reconciler.kinds.batch._role_rights import contains, may
+from reconciler.kinds.common.declared import as_text, items, mapping
+from reconciler.kinds.common.policy_document.document import parse, statements
+from reconciler.kinds.common.trusted_services import trusted_services
+from reconciler.model import Call, Path, Reads, Refused, Resource
+from reconciler.model.preflight import Check, Fit, Ground
+
+NO_SUCH: Final = "NoSuchEntity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """A role that a service uses, at ``path``: as declared, and as known in the plan.
+
+    ``needs`` are the actions that it must allow, each with the ARN that it is about. ``profile``: it is an instance
+    profile, which has the role.
+    """
+
+    path: Path
+    declared: Any
+    known: Any
+    service: str
+    needs: Sequence[tuple[str, str]] = ()
+    profile: bool = False
+
+
+def check(use: Use, ground: Ground) -> Reads[list[Check]]:
+    """Whether it exists, trusts the service, and allows what is needed."""
+    value = use.declared
+    if use.profile:
+        profile = ground.declared.resource("instanceProfiles", value)
+        if profile is None:
+            return (yield from _check_profile(use, ground))
+        value = profile.props.get("role")
+    own = ground.declared.resource("roles", value)
+    if own is not None:
+        return _check_declared(use, own, ground)
+    arn = as_text(value) if use.profile else as_text(use.known)
+    if arn is None:
+        return [_result("role", use, Fit.unknown, "the role is not known before apply")]
+    return (yield from _check_live(use, arn, ground))
+
+
+def _result(check: str, use: Use, verdict: Fit, message: str, **more: Any) -> Check:
+    return Check(check=check, verdict=verdict, message=message, path=use.path, reported=True, **more)
+
+
+def _check_declared(use: Use, role: Resource, ground: Ground) -> list[Check]:
+    """By its policies alone, as ``validate`` has checked its trust."""
+    name = role.address.name
+    found = [_result("trust", use, Fit.fits, f"{name} is declared here", about=(role.address,))]
+    known = {action: may(role.props, action, ground.declared) for action, _ in use.needs}
+    missing = [action for action, allowed in known.items() if allowed is False]
+    if missing:
+        message, hint = f"the role {name} does not allow {', '.join(missing)}", f"allow it in {role.address}"
+        found.append(_result("permissions", use, Fit.cannot, message, certain=False, hint=hint, about=(role.address,)))
+    elif None in known.values():
+        found.append(_result("permissions", use, Fit.unknown, f"not all policies of {name} are known"))
+    elif known:
+        message = f"{name} allows what is needed"
+        found.append(_result("permissions", use, Fit.fits, message, certain=False))
+    return found
+
+
+def _check_profile(use: Use, ground: Ground) -> Reads[list[Check]]:
+    """An instance profile that is not declared here, and its role."""
+    name = (as_text(use.known) or "").rpartition("/")[2]
+    if not name:
+        return [_result("role", use, Fit.unknown, "the instance profile is not known before apply")]
+    (reply,) = yield (Call("iam", "GetInstanceProfile", {"InstanceProfileName": name}),)
+    if isinstance(reply, Refused):
+        return [_unread(use, name, "iam:GetInstanceProfile", reply)]
+    roles = items(mapping(reply.get("InstanceProfile")).get("Roles"))
+    if not roles:
+        message = f"the instance profile {name} has no role: no instance joins the cluster"
+        return [_result("role", use, Fit.cannot, message, hint="add a role to it")]
+    return (yield from _check_live(use, str(roles[0]["Arn"]), ground))
+
+
+def _check_live(use: Use, arn: str, ground: Ground) -> Reads[list[Check]]:
+    name = arn.rpartition("/")[2]
+    if ":" in arn and arn.split(":")[4] != ground.scope.account:
+        return [_result("role", use, Fit.unknown, f"{name} is in another account: not checked")]
+    if ":role/aws-service-role/" in arn:
+        return [_result("trust", use, Fit.fits, f"{name} belongs to its service")]
+    (reply,) = yield (Call("iam", "GetRole", {"RoleName": name}),)
+    if isinstance(reply, Refused):
+        return [_unread(use, name, "iam:GetRole", reply)]
+    role = mapping(reply.get("Role"))
+    trust = _check_trust(use, name, role.get("AssumeRolePolicyDocument"))
+    if not use.needs:
+        return [trust]
+    return [trust, (yield from _check_permissions(use, name, str(role.get("Arn") or arn)))]
+
+
+def _unread(use: Use, name: str, action: str, reply: Refused) -> Check:
+    if reply.code == NO_SUCH:
+        what = "instance profile" if action.endswith("Profile") else "role"
+        hint = "create it, or name one that exists"
+        return _result("role", use, Fit.cannot, f"there is no {what} {name}", hint=hint)
+    denied = action if reply.denied else ""
+    return _result("role", use, Fit.unknown, f"{name} could not be read: {reply}", denied=denied)
+
+
+def _check_trust(use: Use, name: str, document: Any) -> Check:
+    whole = parse(document)
+    trusted = trusted_services({"assumeRolePolicyDocument": whole})
+    conditions = any(mapping(one).get("Condition") for one in statements(whole))
+    if trusted is None or (conditions and use.service in trusted):
+        return _result("trust", use, Fit.unknown, f"whether {name} trusts {use.service} depends on conditions")
+    if use.service in trusted:
+        return _result("trust", use, Fit.fits, f"{name} trusts {use.service}")
+    now = f"it trusts {', '.join(sorted(trusted))}" if trusted else "it trusts no service"
+    message = f"the role {name} does not trust {use.service}, which uses it here: {now}"
+    return _result("trust", use, Fit.cannot, message, hint=f"add {use.service} to its trust policy")
+
+
+def _check_permissions(use: Use, name: str, arn: str) -> Reads[Check]:
+    """A known managed policy is enough; else the simulator is asked, with the actions of one ARN in one call."""
+    (attached,) = yield (Call("iam", "ListAttachedRolePolicies", {"RoleName": name}, all_pages=True),)
+    if not isinstance(attached, Refused):
+        names = [str(mapping(one).get("PolicyName")) for one in items(attached.get("AttachedPolicies"))]
+        if all(any(contains(one, action) for one in names) for action, _ in use.needs):
+            message = f"{name} has managed policies of AWS for this"
+            return _result("permissions", use, Fit.fits, message, certain=False)
+    by_arn: dict[str, list[str]] = {}
+    for action, resource in use.needs:
+        by_arn.setdefault(resource, []).append(action)
+    calls = tuple(
+        Call(
+            "iam",
+            "SimulatePrincipalPolicy",
+            {"PolicySourceArn": arn, "ActionNames": actions, "ResourceArns": [resource]},
+        )
+        for resource, actions in by_arn.items()
+    )
+    replies = yield calls
+    denied: list[str] = []
+    for reply in replies:
+        if isinstance(reply, Refused):
+            action = "iam:SimulatePrincipalPolicy" if reply.denied else ""
+            message = f"the permissions of {name} could not be simulated: {reply}"
+            return _result("permissions", use, Fit.unknown, message, denied=action)
+        results = map(mapping, items(reply.get("EvaluationResults")))
+        denied += [str(one.get("EvalActionName")) for one in results if one.get("EvalDecision") != "allowed"]
+    if denied:
+        listed = ", ".join(dict.fromkeys(denied))
+        message = f"the role {name} does not allow {listed}, according to IAM's simulator"
+        return _result("permissions", use, Fit.cannot, message, certain=False, hint="allow it in a policy of the role")
+    return _result("permissions", use, Fit.fits, f"{name} allows what is needed", certain=False)

@@ -1,0 +1,232 @@
+"""Preflight of a compute environment: the zones of its types, its network, its roles, and the account's quotas.
+
+https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from reconciler.kinds.batch import _capacity_quotas as quotas
+from reconciler.kinds.batch import _count_quotas as counts
+from reconciler.kinds.batch import _egress as egress
+from reconciler.kinds.batch import _instance_offers as instances
+from reconciler.kinds.batch import _network as networks
+from reconciler.kinds.batch import _role_preflight
+from reconciler.kinds.batch._network import ENVIRONMENTS, Network
+from reconciler.kinds.batch._role_preflight import Use
+from reconciler.kinds.batch.compute_environment import effects, instance_role, launch_template
+from reconciler.kinds.batch.compute_environment.launch_template import HERE
+from reconciler.kinds.common.declared import as_int, as_text, at, entries, items
+from reconciler.model import Json, Path, Reads, Refused, Resource
+from reconciler.model.preflight import Check, Fit, Ground
+
+_JOIN: Final = (instance_role.JOIN, "ecs:DiscoverPollEndpoint", "ecs:Poll")
+_ROLES: Final = (
+    (("serviceRole",), "batch.amazonaws.com"),
+    ((HERE, "spotIamFleetRole"), "spotfleet.amazonaws.com"),
+)
+
+
+def preflight(environment: Resource, ground: Ground) -> Reads[Sequence[Check]]:
+    """Checks of its types in its zones, its subnets and groups, its roles and its quotas."""
+    if not ground.concerns(environment.address):
+        return ()
+    props = ground.props(environment)
+    known = yield from networks.read(ground)
+    found = list(_check_vpc(props, known, ground))
+    on_hosts = effects.family(props) == effects.INSTANCES
+    if on_hosts:
+        found += yield from _check_zones(props, known, ground)
+        found.append(_check_way_out(environment, props, known, ground))
+        found += yield from _check_quotas(environment, props, ground)
+    found += yield from counts.check(
+        environment, ground, "DescribeComputeEnvironments", ENVIRONMENTS, "compute environments"
+    )
+    found += yield from _check_roles(environment, props, ground, joins=on_hosts and not props.get("eksConfiguration"))
+    return found
+
+
+def _result(check: str, verdict: Fit, message: str, member: str, **more: Any) -> Check:
+    path: Path = (HERE, member)
+    return Check(check=check, verdict=verdict, message=message, path=path, reported=True, **more)
+
+
+# --- zones -----------------------------------------------------------------------------------------------------------
+
+
+def types_of(props: Json) -> list[str]:
+    """The instance types, families and groups that an environment on EC2 names."""
+    if effects.family(props) != effects.INSTANCES:
+        return []
+    return [one for one in items(at(props, HERE, "instanceTypes")) if isinstance(one, str)]
+
+
+def _check_zones(props: Json, known: Network, ground: Ground) -> Reads[list[Check]]:
+    """Whether the zones of the subnets offer the types: one question for the types of all declared environments."""
+    names = types_of(props)
+    zones = sorted({known.subnets[one].zone for one in networks.subnets_of(props) if one in known.subnets})
+    if not names or not zones:
+        return []
+    every = {name for one in ground.declared.section(ENVIRONMENTS) for name in types_of(ground.props(one))}
+    offered = yield from instances.read_zones(sorted(every))
+    if isinstance(offered, Refused):
+        denied = "ec2:DescribeInstanceTypeOfferings" if offered.denied else ""
+        return [_result("zones", Fit.unknown, f"the zones of the types: {offered}", "instanceTypes", denied=denied)]
+    missing = [name for name in names if not _offered(name, zones, offered)]
+    where = ", ".join(zones)
+    if not missing:
+        return [_result("zones", Fit.fits, f"its instance types are offered in {where}", "instanceTypes")]
+    present = [name for name in names if name not in missing]
+    if present:
+        message = f"{where} has {', '.join(present)}, but not {', '.join(missing)}"
+        return [_result("zones", Fit.fits, message, "instanceTypes")]
+    message = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not offered in {where}"
+    hint = "use subnets in other zones, or other types"
+    return [_result("zones", Fit.cannot, message, "instanceTypes", hint=hint, final=True)]
+
+
+def _offered(name: str, zones: Sequence[str], offered: Any) -> bool:
+    return any(not where.isdisjoint(zones) for one, where in offered.items() if instances.belongs(one, name))
+
+
+# --- network ---------------------------------------------------------------------------------------------------------
+
+
+def _check_vpc(props: Json, known: Network, ground: Ground) -> Iterator[Check]:
+    """Whether all subnets exist, and they and the groups are in one VPC."""
+    named = networks.subnets_of(props)
+    if not named:
+        return
+    if not known.subnets:
+        yield _result(
+            "network", Fit.unknown, known.unread or "there are no such subnets", "subnets", denied=known.denied
+        )
+        return
+    absent = [one for one in named if one not in known.subnets]
+    if absent:
+        message = f"there is no subnet {', '.join(absent)} in {ground.scope.region}"
+        yield _result("network", Fit.cannot, message, "subnets", final=True)
+        return
+    vpcs = sorted({known.subnets[one].vpc for one in named})
+    if len(vpcs) > 1:
+        message = f"its subnets are in several VPCs: {', '.join(vpcs)}"
+        yield _result("network", Fit.cannot, message, "subnets", final=True)
+        return
+    groups = [networks.group_of(one, known, ground) for one in networks.groups_of(props)]
+    strange = [one.id for one in groups if one is not None and one.vpc.startswith("vpc-") and one.vpc != vpcs[0]]
+    if strange:
+        message = f"{', '.join(strange)} is not in {vpcs[0]}, where its subnets are"
+        yield _result(
+            "network", Fit.cannot, message, "securityGroupIds", hint="name groups of the same VPC", final=True
+        )
+        return
+    if not sum(known.subnets[one].free for one in named):
+        message = "its subnets have no free addresses"
+        yield _result("network", Fit.cannot, message, "subnets", certain=False, hint="add a subnet")
+        return
+    yield _result("network", Fit.fits, f"its subnets and groups are in {vpcs[0]}", "subnets")
+
+
+def _check_way_out(environment: Resource, props: Json, known: Network, ground: Ground) -> Check:
+    answer = egress.find(props, egress.host(public=_public(environment, props, ground)), known, ground)
+    return _result(
+        "egress",
+        answer.verdict,
+        answer.message,
+        "subnets",
+        certain=answer.certain,
+        hint=answer.hint,
+        denied=answer.denied,
+    )
+
+
+def _public(environment: Resource, props: Json, ground: Ground) -> bool | None:
+    """Whether a launch template gives instances public addresses; None if that is not known."""
+    if at(props, HERE, "launchTemplate") is None:
+        return False
+    data = launch_template.declared_data(at(environment.props, HERE, "launchTemplate"), ground.declared)
+    if data is None:
+        return None
+    return any(card.get("associatePublicIpAddress") is True for _, card in entries(at(data, "networkInterfaces")))
+
+
+# --- quotas ----------------------------------------------------------------------------------------------------------
+
+
+def _check_quotas(environment: Resource, props: Json, ground: Ground) -> Reads[list[Check]]:
+    """Whether all declared environments together may ask for more vCPUs than the account may run."""
+    wanted: dict[str, list[tuple[Resource, int]]] = {}
+    for one in ground.declared.section(ENVIRONMENTS):
+        its = ground.props(one)
+        most = as_int(at(its, HERE, "maxvCpus"))
+        for kind in quotas.classes_of(its) if effects.family(its) == effects.INSTANCES else ():
+            wanted.setdefault(quotas.code_of(kind, its), []).append((one, most or 0))
+    values = yield from quotas.read(wanted)
+    found: list[Check] = []
+    for kind in quotas.classes_of(props):
+        code = quotas.code_of(kind, props)
+        total = sum(most for _, most in wanted[code])
+        found.append(_quota(environment, kind, code, values[code], total, wanted[code]))
+    return found
+
+
+def _quota(
+    environment: Resource, kind: str, code: str, value: float | Refused, total: int, users: list[tuple[Resource, int]]
+) -> Check:
+    noun = f"the quota {code} ({kind} instances)"
+    if isinstance(value, Refused):
+        denied = "servicequotas:GetServiceQuota" if value.denied else ""
+        return _result("quota", Fit.unknown, f"{noun} could not be read: {value}", "maxvCpus", denied=denied)
+    hint = "request a higher quota in Service Quotas, or lower maxvCpus"
+    if value <= 0:
+        return _result("quota", Fit.cannot, f"{noun} is 0: no such instance starts", "maxvCpus", hint=hint)
+    together = (
+        f"maxvCpus of {len(users)} environments together is {total}" if len(users) > 1 else f"maxvCpus is {total}"
+    )
+    if total > value:
+        first = users[0][0].address == environment.address
+        message = f"{together}, and {noun} is {value:g} vCPUs"
+        return Check(
+            check="quota",
+            verdict=Fit.cannot,
+            message=message,
+            certain=False,
+            reported=first,
+            path=(HERE, "maxvCpus"),
+            hint=hint,
+        )
+    return _result("quota", Fit.fits, f"{together}, and {noun} is {value:g}", "maxvCpus")
+
+
+# --- roles -----------------------------------------------------------------------------------------------------------
+
+
+def _check_roles(environment: Resource, props: Json, ground: Ground, *, joins: bool) -> Reads[list[Check]]:
+    found: list[Check] = []
+    for path, service in _ROLES:
+        known = at(props, *map(str, path))
+        if known is not None:
+            use = Use(path=path, declared=at(environment.props, *map(str, path)), known=known, service=service)
+            found += yield from _role_preflight.check(use, ground)
+    known = at(props, HERE, "instanceRole")
+    if known is not None:
+        declared = at(environment.props, HERE, "instanceRole")
+        profile = ground.declared.resource("instanceProfiles", declared) is not None or _is_profile(known)
+        needs = [(action, "*") for action in _JOIN] if joins and profile else []
+        use = Use(
+            path=(HERE, "instanceRole"),
+            declared=declared,
+            known=known,
+            service="ec2.amazonaws.com",
+            needs=needs,
+            profile=True,
+        )
+        found += yield from _role_preflight.check(use, ground)
+    return found
+
+
+def _is_profile(known: Any) -> bool:
+    text = as_text(known)
+    return text is not None and ":role/" not in text

@@ -1,0 +1,107 @@
+"""The roles of a job definition: whether tasks may assume them, and what the execution role must allow.
+
+https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from reconciler.kinds.batch import _role_preflight
+from reconciler.kinds.batch._role_preflight import Use
+from reconciler.kinds.batch.job_definition import container_fields, image_preflight
+from reconciler.kinds.batch.job_definition.needs import Needs
+from reconciler.kinds.common.declared import as_text, at, items, mapping
+from reconciler.model import Json, Path, Reads, Resource, Scope
+from reconciler.model.preflight import Check, Ground
+
+EXECUTION, JOB = ("executionRoleArn",), ("jobRoleArn", "taskRoleArn")
+_REPOSITORY: Final = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+
+
+def check(definition: Resource, needs: Needs, ground: Ground) -> Reads[list[Check]]:
+    """A check of each role that the containers name, each once."""
+    found: list[Check] = []
+    seen: list[Any] = []
+    for use in _uses(definition.props, ground.props(definition), needs, ground.scope):
+        if use.known not in seen:
+            seen.append(use.known)
+            found += yield from _role_preflight.check(use, ground)
+    return found
+
+
+def _uses(declared: Json, known: Json, needs: Needs, scope: Scope) -> Iterator[Use]:
+    for path, holder, containers in _holders(known, ()):
+        for member in (*EXECUTION, *JOB):
+            if holder.get(member) is None:
+                continue
+            wanted = list(_needs(containers, needs, scope)) if member in EXECUTION else []
+            yield Use(
+                path=(*path, member),
+                declared=_at(declared, (*path, member)),
+                known=holder[member],
+                service=container_fields.ECS_TASKS,
+                needs=wanted,
+            )
+
+
+_LOGS: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
+
+
+def _needs(containers: list[Json], needs: Needs, scope: Scope) -> Iterator[tuple[str, str]]:
+    """What the execution role must allow: its secrets, and on Fargate the image and the log, too."""
+    for item in containers:
+        for secret in (*items(item.get("secrets")), *items(at(item, "logConfiguration", "secretOptions"))):
+            yield from _of_secret(as_text(mapping(secret).get("valueFrom")) or "", scope)
+        if needs.platform == "FARGATE":
+            yield from _of_fargate(item, scope)
+
+
+def _of_secret(source: str, scope: Scope) -> Iterator[tuple[str, str]]:
+    if ":secretsmanager:" in source:
+        yield "secretsmanager:GetSecretValue", ":".join(source.split(":")[:7])
+    elif source:
+        arn = source if source.startswith("arn:") else scope.arn("ssm", f"parameter/{source.lstrip('/')}")
+        yield "ssm:GetParameters", arn
+
+
+def _of_fargate(item: Json, scope: Scope) -> Iterator[tuple[str, str]]:
+    image = image_preflight.parse(as_text(item.get("image")) or "")
+    if image is not None:
+        yield "ecr:GetAuthorizationToken", "*"
+        arn = f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.repository}"
+        yield from ((action, arn) for action in _REPOSITORY)
+    logs = mapping(item.get("logConfiguration"))
+    if logs.get("logDriver", "awslogs") != "awslogs":
+        return
+    options = mapping(logs.get("options"))
+    group = as_text(options.get("awslogs-group", "/aws/batch/job"))
+    if group is None:
+        return
+    arn = scope.arn("logs", f"log-group:{group}")
+    yield from ((action, f"{arn}:log-stream:*") for action in _LOGS)
+    if str(options.get("awslogs-create-group")).lower() == "true":
+        yield "logs:CreateLogGroup", arn
+
+
+def _holders(value: Json, path: Path) -> Iterator[tuple[Path, Json, list[Json]]]:
+    """What names roles: a container, or a task, with its containers and the place of it."""
+    for member in ("containerProperties", "container"):
+        if isinstance(holder := value.get(member), dict):
+            yield (*path, member), holder, [holder]
+    for index, task in enumerate(items(at(value, "ecsProperties", "taskProperties"))):
+        listed = [mapping(one) for one in items(mapping(task).get("containers"))]
+        yield (*path, "ecsProperties", "taskProperties", index), mapping(task), listed
+    for index, item in enumerate(items(at(value, "nodeProperties", "nodeRangeProperties"))):
+        yield from _holders(mapping(item), (*path, "nodeProperties", "nodeRangeProperties", index))
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        if isinstance(step, int):
+            listed = items(value)
+            value = listed[step] if step < len(listed) else None
+        else:
+            value = mapping(value).get(step)
+    return value

@@ -1,0 +1,119 @@
+"""What a preflight finds: whether what a plan declares can run, and how sure that is.
+
+What is checked is known to the kinds (``Kind.preflight``); ``account/preflight.py`` makes their calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from .declared import Declared
+from .plan import ResourcePlan, Verb
+from .resources import Live, Resource
+from .values import EMPTY, Address, Json, Path, Scope
+
+#: The service of a call that reads a signed URL, ``{"url": ...}``; the reply is ``{"text": ...}``. No client of AWS
+#: gets it: `account/preflight.py` answers it.
+DOWNLOAD: Final = "download"
+
+
+class Level(StrEnum):
+    """How much a preflight asks."""
+
+    off = "off"
+    on = "on"
+    #: Also what takes a request outside AWS's APIs: the architecture of an image without a list of platforms.
+    full = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How much a preflight asks; if ``narrow``, only about what the plan changes."""
+
+    level: Level = Level.off
+    narrow: bool = False
+
+
+NOTHING: Final = Asked()
+
+
+class Fit(StrEnum):
+    """What a check found."""
+
+    fits = "fits"
+    cannot = "cannot"
+    unknown = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One check of one resource, or of one together with a queue and one of its environments.
+
+    ``certain``: AWS is known to behave so; else it is likely. ``reported``: people are informed where it cannot, since
+    nothing else makes up for it. ``final``: only another declaration helps, nothing that may be done beside it (push an
+    image, create a role, raise a quota). ``about`` are the other resources that it is about. ``denied`` is the action
+    that was not permitted, where that is why it is unknown.
+    """
+
+    check: str
+    verdict: Fit
+    message: str
+    certain: bool = True
+    reported: bool = False
+    final: bool = False
+    path: Path = ()
+    hint: str = ""
+    queue: str = ""
+    environment: str = ""
+    about: tuple[Address, ...] = ()
+    denied: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A check, and the resource that it is of."""
+
+    address: Address
+    check: Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What the kinds check on: what is declared, with values as far as the plan knows them, and what is live.
+
+    ``declared`` has references as written, by which resources find each other; ``plans`` what the plan does, by
+    address. ``full``: also what takes more than API calls; ``narrow``: only what the plan changes is asked about.
+    """
+
+    scope: Scope
+    declared: Declared
+    plans: Mapping[Address, ResourcePlan] = field(default_factory=lambda: EMPTY)
+    full: bool = False
+    narrow: bool = False
+
+    def props(self, resource: Resource) -> Json:
+        """Its properties, with references resolved where the plan has it."""
+        plan = self.plans.get(resource.address)
+        return plan.want.props if plan and plan.want else resource.props
+
+    def live(self, resource: Resource) -> Live | None:
+        """The live object, unless it is to be replaced or there is none."""
+        plan = self.plans.get(resource.address)
+        return plan.kept_object if plan and plan.verb is not Verb.REPLACE else None
+
+    def is_new(self, resource: Resource) -> bool:
+        """Whether the plan creates it, or a new one in its place."""
+        plan = self.plans.get(resource.address)
+        return plan is not None and plan.verb in (Verb.CREATE, Verb.REPLACE)
+
+    def concerns(self, *addresses: Address) -> bool:
+        """Whether one of these is to be asked about."""
+        return not self.narrow or any(map(self.changes, addresses))
+
+    def changes(self, address: Address) -> bool:
+        """Whether the plan changes it."""
+        plan = self.plans.get(address)
+        return plan is not None and plan.verb is not Verb.NOOP
