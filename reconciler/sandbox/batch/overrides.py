@@ -31,7 +31,7 @@ def payload(given: Json, declared: Json) -> Json:
     if "nodeProperties" in declared:
         _only(given, "", "multi-node jobs, whose nodes have them in nodeOverrides")
         return {"nodeProperties": _nodes(declared["nodeProperties"], given.get("nodeOverrides", {}))}
-    kept = {one: declared[one] for one in ("ecsProperties", "eksProperties") if one in declared}
+    kept: Json = {one: declared[one] for one in ("ecsProperties", "eksProperties") if one in declared}
     return _changed(kept, given, f"jobs with {next(iter(kept), 'nothing to override')}")
 
 
@@ -58,7 +58,7 @@ def _container(declared: Json, wanted: Json) -> Json:
     if listed and ("vcpus" in wanted or "memory" in wanted):
         raise Invalid(_DEPRECATED)
     amounts = {**listed, **containers.requirements(wanted)}
-    kept = {one: wanted[one] for one in ("vcpus", "memory", "command", "instanceType") if one in wanted}
+    kept: Json = {one: wanted[one] for one in ("vcpus", "memory", "command", "instanceType") if one in wanted}
     return {
         **declared,
         "resourceRequirements": _amounts(amounts),
@@ -100,7 +100,8 @@ def _pod(declared: Json, wanted: Json) -> Json:
 
 
 def _pod_container(declared: Json, wanted: Json) -> Json:
-    changed = {**declared, **{one: wanted[one] for one in ("image", "command", "args") if one in wanted}}
+    kept: Json = {one: wanted[one] for one in ("image", "command", "args") if one in wanted}
+    changed = {**declared, **kept}
     if wanted.get("env"):
         changed["env"] = _by_name(declared.get("env", []), wanted["env"])
     for member, amounts in wanted.get("resources", {}).items():
@@ -110,7 +111,7 @@ def _pod_container(declared: Json, wanted: Json) -> Json:
 
 
 def _nodes(declared: Json, wanted: Json) -> Json:
-    number: int = wanted.get("numNodes", declared["numNodes"])
+    number = int(wanted.get("numNodes") or declared["numNodes"])
     ranges = list(declared["nodeRangeProperties"])
     for one in wanted.get("nodePropertyOverrides", []):
         ranges = [made for each in ranges for made in _in_range(each, one, number)]
