@@ -34,7 +34,7 @@ $(VENV)/.developed: pyproject.toml constraints.txt
 	@cat $^ | cmp -s - $@ && [ -x $(BIN)/pytest ] || tools/install.sh $(VENV) dev "$(PYTHON)"
 	@cat $^ | tee $(VENV)/.installed > $@
 
-demo: setup ## the sandbox, and one environment through plan, apply, drift and destroy
+demo: setup ## the sandbox, and one environment through plan, apply, drift, a job and destroy
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
 
 test: dev ## the test suite, a few minutes; PYTEST_ARGS="-k queue -x" narrows it

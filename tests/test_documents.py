@@ -66,7 +66,8 @@ def commands(document: Path) -> list[str]:
     """The command lines of ``reconcile`` in the document's shell blocks, those within ``$(...)`` too."""
     blocks = re.findall(r"^```sh\n(.*?)^```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     found = re.findall(r"(?:^|\$\()(reconcile [^#)|\n]*)", "".join(blocks), re.MULTILINE)
-    return [line.rstrip(' "') for line in found]
+    typed = [re.sub(r" \d?>.*", "", line).rstrip() for line in found]
+    return [line.rstrip('"') if line.count('"') % 2 else line for line in typed]
 
 
 def test_the_commands_in_the_documents_exist() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import pytest
 
@@ -14,16 +15,21 @@ from reconciler.schema import registry
 from tools import reference_doc
 from tools.reference_fields import Tables, Target, anchor, escaped
 
-PAGES = reference_doc.pages()
 SECTIONS = registry.sections()
 LINK = re.compile(r"\]\((?P<file>[\w.-]+\.md)?(?:#(?P<anchor>[^)]*))?\)")
+
+
+@cache
+def pages() -> Mapping[str, str]:
+    """Every page; made where a test asks, as each process reads this module."""
+    return reference_doc.pages()
 
 
 def test_the_files_are_up_to_date():
     written = {file.name: file.read_text(encoding="utf-8") for file in reference_doc.TARGET.glob("*.md")}
 
-    assert written.keys() == PAGES.keys(), "make docs"
-    assert [name for name, text in PAGES.items() if written[name] != text] == [], "make docs"
+    assert written.keys() == pages().keys(), "make docs"
+    assert [name for name, text in pages().items() if written[name] != text] == [], "make docs"
 
 
 def mentioned(text: str) -> set[str]:
@@ -40,33 +46,34 @@ def names(tree: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
 def test_every_field_of_a_section_is_on_its_page(section):
     expected = set(names({name: tree for name, tree in registry.members(section).items() if name != "lifecycle"}))
 
-    assert expected - mentioned(PAGES[f"{section}.md"]) == {"*"} & expected
+    assert expected - mentioned(pages()[f"{section}.md"]) == {"*"} & expected
     assert (
-        f"[{section}]({section}.md)" in PAGES["README.md"] and f"[{section}]({section}.md)" in PAGES["expressions.md"]
+        f"[{section}]({section}.md)" in pages()["README.md"]
+        and f"[{section}]({section}.md)" in pages()["expressions.md"]
     )
 
 
 def test_every_setting_look_up_and_member_of_lifecycle_is_on_its_page():
     documents = registry.shipped().documents
     for file, page in (("settings.schema.json", "settings.md"), ("lifecycle.schema.json", "lifecycle.md")):
-        assert set(documents[file]["properties"]) <= mentioned(PAGES[page])
-    assert set(re.findall(r"^## (\w+)", PAGES["lookups.md"], re.MULTILINE)) == {*LOOKUP_KINDS, "tags", "filters"}
+        assert set(documents[file]["properties"]) <= mentioned(pages()[page])
+    assert set(re.findall(r"^## (\w+)", pages()["lookups.md"], re.MULTILINE)) == {*LOOKUP_KINDS, "tags", "filters"}
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_links_to_headings_that_exist_and_its_tables_are_tables(page):
-    headings = {name: re.findall(r"^#+ (.+)$", text, re.MULTILINE) for name, text in PAGES.items()}
+def test_pages_link_to_headings_that_exist_and_their_tables_are_tables():
+    headings = {name: re.findall(r"^#+ (.+)$", text, re.MULTILINE) for name, text in pages().items()}
     anchors = {name: [anchor(heading) for heading in found] for name, found in headings.items()}
 
-    for found in LINK.finditer(PAGES[page]):
-        assert (found["anchor"] or "") in ["", *anchors[found["file"] or page]], f"{page} links to {found[0]}"
-    assert len(set(anchors[page])) == len(anchors[page])
-    for table in re.findall(r"(?:^\|.*\n)+", PAGES[page], re.MULTILINE):
-        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, table
+    for page, text in pages().items():
+        for found in LINK.finditer(text):
+            assert (found["anchor"] or "") in ["", *anchors[found["file"] or page]], f"{page} links to {found[0]}"
+        assert len(set(anchors[page])) == len(anchors[page]), page
+        for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+            assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1, table
 
 
 def test_the_expressions_can_be_read_and_have_these_attributes():
-    page = PAGES["expressions.md"]
+    page = pages()["expressions.md"]
     examples = re.findall(r"`(\$\{[^`]*\})`", page.partition("## ")[0])
 
     assert len(examples) > 10
@@ -100,7 +107,7 @@ def test_the_expressions_can_be_read_and_have_these_attributes():
     ],
 )
 def test_a_field_has_its_type_its_default_and_what_a_change_does(section, field, cells):
-    assert any(row.startswith(f"| `{field}` |") and cells in row for row in PAGES[f"{section}.md"].splitlines())
+    assert any(row.startswith(f"| `{field}` |") and cells in row for row in pages()[f"{section}.md"].splitlines())
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from ruamel.yaml import YAML
@@ -61,10 +61,10 @@ class Text:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def forget_the_sources() -> Iterator[None]:
-    """The trees of all modules take a tenth of what a test process may have."""
+def forget_the_texts() -> Iterator[None]:
     yield
-    modules.cache_clear()
+    for kept in (spoken, texts, catalogue, rules):
+        kept.cache_clear()
 
 
 @cache
@@ -73,10 +73,29 @@ def catalogue() -> dict[str, Any]:
     return found
 
 
+class Spoken(NamedTuple):
+    """What the sources say; the trees of all of them would take a tenth of what a test process may have."""
+
+    messages: list[Text]
+    docstrings: list[Text]
+    names: list[tuple[str, str]]
+
+
 @cache
-def modules() -> tuple[tuple[str, ast.Module], ...]:
-    paths = sorted((ROOT / "reconciler").rglob("*.py"))
-    return tuple((str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))) for path in paths)
+def spoken() -> Spoken:
+    """What every module says, of which one at a time is read."""
+    every = Spoken([], [], [])
+    for path in sorted((ROOT / "reconciler").rglob("*.py")):
+        module, tree = str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))
+        nodes = list(ast.walk(tree))
+        every.messages.extend(messages_in(module, tree, nodes))
+        every.docstrings.extend(docstrings_in(module, nodes))
+        every.names.extend(
+            (f"{module}:{node.lineno}", node.arg if isinstance(node, ast.arg) else node.name)
+            for node in nodes
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.arg)
+        )
+    return every
 
 
 def speaks_for_aws(module: str) -> bool:
@@ -130,25 +149,23 @@ def is_command(node: ast.AST) -> bool:
     )
 
 
-def messages() -> Iterator[Text]:
-    for module, tree in modules():
-        if speaks_for_aws(module):
-            continue
-        for line, words in literals(tree):
-            if PROSE.search(words) and not STYLE.search(words):
-                for part in MARKUP.sub("", words).strip().splitlines():
-                    yield Text(f"{module}:{line}", "messages", part.strip())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and is_command(node):
-                yield Text(f"{module}:{node.lineno}", "messages", ast.get_docstring(node) or "")
+def messages_in(module: str, tree: ast.Module, nodes: list[ast.AST]) -> Iterator[Text]:
+    if speaks_for_aws(module):
+        return
+    for line, words in literals(tree):
+        if PROSE.search(words) and not STYLE.search(words):
+            for part in MARKUP.sub("", words).strip().splitlines():
+                yield Text(f"{module}:{line}", "messages", part.strip())
+    for node in nodes:
+        if isinstance(node, ast.FunctionDef) and is_command(node):
+            yield Text(f"{module}:{node.lineno}", "messages", ast.get_docstring(node) or "")
 
 
-def docstrings() -> Iterator[Text]:
-    for module, tree in modules():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (words := ast.get_docstring(node)):
-                line = getattr(node, "lineno", 1)
-                yield Text(f"{module}:{line}", "docstrings", " ".join(words.split()))
+def docstrings_in(module: str, nodes: list[ast.AST]) -> Iterator[Text]:
+    for node in nodes:
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (words := ast.get_docstring(node)):
+            line = getattr(node, "lineno", 1)
+            yield Text(f"{module}:{line}", "docstrings", " ".join(words.split()))
 
 
 def comments_on_members() -> Iterator[Text]:
@@ -184,8 +201,11 @@ def documents() -> Iterator[Text]:
 
 @cache
 def texts(what: str) -> tuple[Text, ...]:
-    found = {"messages": messages, "schemas": schemas, "documents": documents, "docstrings": docstrings}
-    return (*found[what](), *(comments_on_members() if what == "docstrings" else ()))
+    if what == "messages":
+        return tuple(spoken().messages)
+    if what == "docstrings":
+        return (*spoken().docstrings, *comments_on_members())
+    return tuple({"schemas": schemas, "documents": documents}[what]())
 
 
 @cache
@@ -240,12 +260,9 @@ def test_sentences_users_stumbled_over(row: Mapping[str, Any]) -> None:
 def test_names_are_words_of_the_trade() -> None:
     wrong = catalogue()["names"]
     found = []
-    for module, tree in modules():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.arg):
-                name = node.arg if isinstance(node, ast.arg) else node.name
-                parts = [] if name in catalogue()["name_exceptions"] else name.lower().split("_")
-                found += [f"{module}:{node.lineno}: {name} -> {wrong[part]}" for part in parts if part in wrong]
+    for place, name in spoken().names:
+        parts = [] if name in catalogue()["name_exceptions"] else name.lower().split("_")
+        found += [f"{place}: {name} -> {wrong[part]}" for part in parts if part in wrong]
     assert not found, f"{len(found)} names:\n" + "\n".join(sorted(set(found)))
 
 

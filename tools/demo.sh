@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# `make demo`: apply one environment in a sandbox of its own, change the account, plan, apply again, destroy.
+# `make demo`: apply one environment in a sandbox of its own, change the account, plan, apply again, run a job that
+# loses its instance, destroy.
 # Needs `reconcile` and its `python` on PATH; always stops the sandbox that it started.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -93,6 +94,20 @@ run 2 reconcile plan "$ENVIRONMENT" --detailed-exitcode
 say "Apply fixes it."
 run 0 reconcile apply "$ENVIRONMENT" --auto-approve
 run 0 reconcile plan "$ENVIRONMENT" --detailed-exitcode
+
+say "Script a job: its Spot instance is reclaimed, and the second attempt fails by itself."
+run 0 reconcile sandbox outcome spot host-lost@60 exit:3@60 --line 'cannot write: no space left on device'
+
+say "Ask what AWS Batch will do then."
+run 0 reconcile retry "$ENVIRONMENT" spot --outcome host-lost,exit:3
+
+say "Run it."
+run 1 reconcile jobs submit "$ENVIRONMENT" spot --wait | tee "$RECONCILE_SANDBOX_DIR/submitted"
+job=$(tail -n 1 "$RECONCILE_SANDBOX_DIR/submitted")
+
+say "See what happened, which retry rule decided, and why the job failed."
+run 0 reconcile jobs show "$ENVIRONMENT" "$job"
+run 0 reconcile why "$ENVIRONMENT" "$job"
 
 say "Delete everything that the environment owns."
 run 0 reconcile destroy "$ENVIRONMENT" --auto-approve

@@ -16,7 +16,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import pipeline
 from tests.checks.test_mistakes import MISTAKES
-from tests.support.long import LONG
+from tests.support.long import LONG, together
 
 BESIDE = 'unknownOfThem: {zz: {a: 1}}\nlogGroups: {zz: {tags: {a: "${var.nowhere}"}}}\n'
 BROKEN = "logGroups: {\n"
@@ -46,8 +46,11 @@ SHARE = [
 ]
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["mistake"]) for case in SHARE])
-def test_no_mistake_is_hidden_by_an_unknown_section_or_variable(tmp_path: Path, case: dict[str, Any]) -> None:
+def test_no_mistake_is_hidden_by_an_unknown_section_or_variable(tmp_path: Path) -> None:
+    together(lambda case: not_hidden(tmp_path, case), SHARE)
+
+
+def not_hidden(tmp_path: Path, case: dict[str, Any]) -> None:
     found = found_in(tmp_path, {"environment.yaml": case["file"], "beside.yaml": BESIDE})
 
     assert any(
@@ -69,10 +72,11 @@ DEPENDS = {
 }
 
 
-@pytest.mark.parametrize(
-    "case", [pytest.param(case, id=case["mistake"]) for case in SHARE if case["code"] not in DEPENDS]
-)
-def test_nor_by_a_file_that_cannot_be_read(tmp_path: Path, case: dict[str, Any]) -> None:
+def test_nor_by_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    together(lambda case: not_hidden_by_broken(tmp_path, case), [one for one in SHARE if one["code"] not in DEPENDS])
+
+
+def not_hidden_by_broken(tmp_path: Path, case: dict[str, Any]) -> None:
     found = found_in(tmp_path, {"environment.yaml": case["file"], "beside.yaml": BROKEN})
 
     assert [one.code for one in found if one.pos and one.pos.file == "beside.yaml"] == ["yaml-syntax"]

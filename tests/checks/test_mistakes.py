@@ -13,10 +13,12 @@ from reconciler.checks import environment
 from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model.problems import Problems
+from tests.support.long import together
 from tests.support.tables import cases
 
 FILES = sorted((Path(__file__).parents[1] / "data" / "mistakes").glob("*.yaml"))
-MISTAKES = [case for path in FILES for case in cases(path)]
+BY_FILE = {path.stem: cases(path) for path in FILES}
+MISTAKES = [case for found in BY_FILE.values() for case in found]
 
 
 def found_in(directory, text):
@@ -30,19 +32,20 @@ def found_in(directory, text):
     return environment.environment(loaded, discover())[1]
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["mistake"]) for case in MISTAKES])
-def test_the_mistake_is_told_with_its_place_and_the_way_out(tmp_path, case):
+@pytest.mark.parametrize("about", BY_FILE)
+def test_a_mistake_is_told_with_its_place_and_the_way_out_and_what_aws_would_take_is_no_error(tmp_path, about):
+    together(lambda case: is_told(tmp_path, case), BY_FILE[about])
+
+
+def is_told(tmp_path, case):
     warning = case.get("warning", False)
-    found = [problem for problem in found_in(tmp_path, case["file"]) if problem.warning is warning]
+    every = found_in(tmp_path, case["file"])
+    found = [problem for problem in every if problem.warning is warning]
     there = [p for p in found if (p.code, f"{p.pos.line}:{p.pos.column}") == (case["code"], case["at"])]
 
     assert any(case["said"] in f"{p.message} {p.hint}" for p in there), found
     assert all(p.hint and p.pos.file == "env.yaml" for p in found), found
-
-
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["mistake"]) for case in MISTAKES if case.get("warning")])
-def test_what_aws_would_take_is_no_error(tmp_path, case):
-    assert all(problem.warning for problem in found_in(tmp_path, case["file"]))
+    assert not warning or all(problem.warning for problem in every), every
 
 
 def test_there_are_enough_mistakes_and_none_is_there_twice():

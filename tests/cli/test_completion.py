@@ -95,6 +95,7 @@ def test_there_is_a_script_for_each_shell(shell: str, capsys: pytest.CaptureFixt
         subprocess.run([found, "-n"], input=script, text=True, check=True, timeout=60)
 
 
+@pytest.mark.long
 def test_bash_takes_what_it_is_offered(place: Path) -> None:
     """The script itself, in a real shell, with the command it calls."""
     bash = shutil.which("bash")

@@ -83,6 +83,7 @@ def test_a_job_is_scripted_reclaimed_and_retried(clients: Any, shell: Shell, tmp
     assert second["statusReason"] == f"Host EC2 (instance {host}) terminated."
     told = clients("ec2").describe_instances(InstanceIds=[host])["Reservations"][0]["Instances"][0]
     assert (told["State"]["Name"], told["StateReason"]["Code"]) == ("terminated", "Server.SpotInstanceTermination")
+    assert seen["createdAt"] <= told["LaunchTime"].timestamp() * 1000 < first["startedAt"]
     assert shell("sandbox", "reclaim", "nothing").code == 1
     shell("sandbox", "advance", "4m")
     cluster = batch.describe_compute_environments()["computeEnvironments"][0]["ecsClusterArn"]

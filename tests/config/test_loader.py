@@ -13,6 +13,7 @@ from reconciler.model import Pos, Reference, Template
 from reconciler.model.problems import Problems
 from reconciler.render.provenance import provenance
 from tests.support.effort import effort
+from tests.support.long import LONG
 
 SECTIONS = ("jobQueues", "roles", "secrets")
 
@@ -550,7 +551,9 @@ YAMLISH = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
 
 @settings(
-    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+    max_examples=300 if LONG else 100,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
 )
 @given(st.binary(max_size=60) | YAMLISH.map(str.encode))
 def test_any_bytes_load_or_are_refused_with_a_place(tmp_path, data):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from reconciler.config.yaml import libyaml as quick
 from reconciler.config.yaml import reader as yamlfile
 from reconciler.model.problems import Problems
+from tests.support.long import LONG
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "environments").rglob("*.yaml"))
@@ -91,7 +92,7 @@ def test_a_file_with_something_amiss_reads_the_same(data):
     same(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 if LONG else 100, deadline=None)
 @given(st.lists(st.sampled_from(_PIECES), max_size=15))
 @example(["key", ": ", "|\n    text\n    more\n"])
 @example(["a: ", '"\\ud83d\\ude00"'])

@@ -54,9 +54,11 @@ def docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
                 yield first.value
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module != EXAMPLES])
-def test_no_kind_is_named(module):
-    assert list(named_in((ROOT / module).read_text())) == []
+def test_no_kind_is_named():
+    found = {module: list(named_in((ROOT / module).read_text())) for module in MODULES if module != EXAMPLES}
+
+    assert len(found) > 100
+    assert {module: named for module, named in found.items() if named} == {}
 
 
 def test_examples_are_not_decided_by():

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from ruamel.yaml import YAML
 
 from reconciler.model import problem_codes as codes
+from tests.support.long import together
 from tools import errors_doc
 
 TESTS = Path(__file__).parents[1]
@@ -32,8 +32,11 @@ def test_the_catalogue_is_in_order_and_each_constant_has_the_name_of_its_code():
     assert len(codes.catalogue()) == len(constants)
 
 
-@pytest.mark.parametrize("code", codes.catalogue().values(), ids=str)
-def test_a_code_has_its_meaning_and_its_fix_in_a_sentence_each(code):
+def test_a_code_has_its_meaning_and_its_fix_in_a_sentence_each():
+    together(has_its_sentences, codes.catalogue().values())
+
+
+def has_its_sentences(code):
     for sentence in (code.meaning, code.fix):
         assert re.fullmatch(r"\S.*\.", sentence) and "  " not in sentence and sentence.count("`") % 2 == 0
     assert code.meaning != code.fix

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -23,18 +24,28 @@ CATALOGUE = PACKAGE / "model" / "problem_codes.py"
 ALSO_WORDS = ("file", "journal", "lock-lost", "privileged", "duplicate", "usage", "advice", "locked")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def forget_the_sources() -> Iterator[None]:
-    """The trees of all modules take a tenth of what a test process may have."""
-    yield
-    trees.cache_clear()
+class Found(NamedTuple):
+    """What the tests ask of the sources, whose trees would take a tenth of what a test process may have."""
+
+    used: set[codes.ProblemCode]
+    bare: list[str]
+    raised: list[tuple[str, codes.ProblemCode, str]]
 
 
 @cache
-def trees() -> dict[str, ast.Module]:
-    """The source of every module of the package but the catalogue."""
-    files = (file for file in sorted(PACKAGE.rglob("*.py")) if file != CATALOGUE)
-    return {str(file.relative_to(PACKAGE)): ast.parse(file.read_text(encoding="utf-8")) for file in files}
+def found() -> Found:
+    """What is in every module of the package but the catalogue, of which one at a time is read."""
+    every = Found(set(), [], [])
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path == CATALOGUE:
+            continue
+        file, tree = str(path.relative_to(PACKAGE)), ast.parse(path.read_text(encoding="utf-8"))
+        nodes = list(ast.walk(tree))
+        called = list(calls(nodes))
+        every.used.update(code for node in nodes if (code := used(node)) is not None)
+        every.bare.extend(f"{file}:{node.lineno}: {node.value}" for node in bare_strings(nodes, called))
+        every.raised.extend((f"{file}:{line}", code, said) for line, code, said in raised(called))
+    return every
 
 
 def used(node: ast.AST) -> codes.ProblemCode | None:
@@ -45,11 +56,12 @@ def used(node: ast.AST) -> codes.ProblemCode | None:
     return None
 
 
-def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
-    """The calls in ``tree``, each with the last part of the called name."""
-    for node in ast.walk(tree):
+def calls(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.Call]]:
+    """The calls among ``nodes``, each with the last part of the called name."""
+    for node in nodes:
         if isinstance(node, ast.Call):
-            yield ast.unparse(node.func).rpartition(".")[-1], node
+            func = node.func
+            yield func.attr if isinstance(func, ast.Attribute) else ast.unparse(func).rpartition(".")[-1], node
 
 
 def passed_as_code(name: str, call: ast.Call) -> list[ast.expr]:
@@ -60,34 +72,30 @@ def passed_as_code(name: str, call: ast.Call) -> list[ast.expr]:
     return [*by_keyword, *(call.args[3:4] if name == "Finding" else [])]
 
 
-@pytest.mark.parametrize("raised", [Problem, Finding])
-def test_what_is_raised_takes_codes_of_the_catalogue_only(raised):
-    (code,) = (field for field in fields(raised) if field.name == "code")
+@pytest.mark.parametrize("cls", [Problem, Finding])
+def test_what_is_raised_takes_codes_of_the_catalogue_only(cls):
+    (code,) = (field for field in fields(cls) if field.name == "code")
 
     assert code.type == "codes.ProblemCode"  # the rest is mypy's
 
 
 def test_every_code_is_used():
-    found = {code for tree in trees().values() for node in ast.walk(tree) if (code := used(node)) is not None}
-
-    assert sorted(set(codes.catalogue()) - found) == []
+    assert sorted(set(codes.catalogue()) - found().used) == []
 
 
-def bare_strings(tree: ast.Module) -> Iterator[ast.Constant]:
+def bare_strings(nodes: list[ast.AST], called: list[tuple[str, ast.Call]]) -> Iterator[ast.Constant]:
     """The constants that are codes: anywhere, or where a code is passed if they are other things as well."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Constant) and node.value in codes.catalogue() and node.value not in ALSO_WORDS:
             yield node
-    for name, call in calls(tree):
+    for name, call in called:
         for value in passed_as_code(name, call):
             if isinstance(value, ast.Constant) and value.value in ALSO_WORDS:
                 yield value
 
 
 def test_no_code_is_a_bare_string():
-    bare = [f"{file}:{node.lineno}: {node.value}" for file, tree in trees().items() for node in bare_strings(tree)]
-
-    assert bare == []
+    assert found().bare == []
 
 
 def severity(name: str, call: ast.Call) -> str | None:
@@ -101,17 +109,14 @@ def severity(name: str, call: ast.Call) -> str | None:
     return ("warning" if warning.value else "error") if isinstance(warning, ast.Constant) else None
 
 
-def test_codes_are_raised_with_the_severities_of_the_catalogue():
-    wrong, told = [], {}
-    for file, tree in trees().items():
-        for name, call in calls(tree):
-            if name not in ("Finding", "Problem"):
-                continue
-            said = severity(name, call)
-            for code in filter(None, map(used, passed_as_code(name, call)) if said else ()):
-                told.setdefault(code, set()).add(said)
-                if said not in code.severities:
-                    wrong.append((file, call.lineno, str(code), said))
+def raised(called: list[tuple[str, ast.Call]]) -> Iterator[tuple[int, codes.ProblemCode, str]]:
+    """Line, code and severity of what is raised, where the call itself says them."""
+    for name, call in called:
+        if name in ("Finding", "Problem") and (said := severity(name, call)):
+            for code in filter(None, map(used, passed_as_code(name, call))):
+                yield call.lineno, code, said
 
-    assert wrong == []
-    assert len(told) > 50
+
+def test_codes_are_raised_with_the_severities_of_the_catalogue():
+    assert [(at, str(code), said) for at, code, said in found().raised if said not in code.severities] == []
+    assert len({code for _, code, _ in found().raised}) > 50

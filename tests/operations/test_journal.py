@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
+from tests.support.long import some
 from tests.support.shell import Shell
 from tests.support.waiting import PATIENCE, until
 
@@ -206,7 +207,7 @@ def test_a_disk_that_is_full_stops_nothing(shell: Shell) -> None:
     assert len(boto3.client("logs").describe_log_groups()["logGroups"]) == 6
 
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("by", some([signal.SIGKILL, signal.SIGTERM], 2))
 def test_whoever_ends_the_run_takes_nothing_away(shell: Shell, by: signal.Signals) -> None:
     declare(slow())
     shell.account.change({"environment_create": 1e6})

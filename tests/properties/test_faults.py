@@ -35,7 +35,7 @@ from tests.support import sandbox_account
 from tests.support.changes import _Account, files
 from tests.support.histories import READS, Door, History
 from tests.support.http_proxy import ROOT, SECRETS, Arrived, Perform, Proxy, Weather, everything, nothing, refusing
-from tests.support.long import LONG, across, some
+from tests.support.long import LONG, across, some, some_rows
 from tests.support.waiting import PATIENCE, until
 
 # --- lost replies ----------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ class Losing(Door):
 LATE = {"read_lag": 20, "tag_lag": 20, "iam_refuses_fresh": True, "iam_delay": 25, "relationship_lag": 120}
 
 
-@pytest.mark.parametrize(("name", "late"), across(ENVIRONMENTS, [{}, LATE], 7))
+@pytest.mark.parametrize(("name", "late"), across(ENVIRONMENTS, [{}, LATE], 12))
 def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Mapping[str, Any], sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     history.converge(env)
@@ -502,7 +502,9 @@ def drain(terminal: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "times"), [("DescribeComputeEnvironments", 1), ("CreateRole", 2)], ids=["planning", "asked-twice"]
+    ("operation", "times"),
+    some_rows([("DescribeComputeEnvironments", 1), ("CreateRole", 2)], 2, first=1),
+    ids=["planning", "asked-twice"],
 )
 def test_who_insists_does_not_wait_for_a_call_that_hangs(operation: str, times: int, proxy: Proxy) -> None:
     ended = threading.Event()

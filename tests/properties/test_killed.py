@@ -72,7 +72,7 @@ def fresh(sandbox: Any, name: str) -> History:
     return History(sandbox, name)
 
 
-@pytest.mark.parametrize("name", some(ENVIRONMENTS, 6))
+@pytest.mark.parametrize("name", some(ENVIRONMENTS, 12, first=2))
 def test_an_apply_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     run(history, env, Door(history.aws))
@@ -87,7 +87,7 @@ def test_an_apply_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: A
             break
 
 
-@pytest.mark.parametrize("name", some(ENVIRONMENTS, 6, first=1))
+@pytest.mark.parametrize("name", some(ENVIRONMENTS, 12, first=1))
 def test_a_destroy_killed_at_any_write_is_ended_by_the_next(name: str, sandbox: Any) -> None:
     env = read(name)
     history = fresh(sandbox, name)
@@ -191,10 +191,7 @@ if LONG:
 
 @pytest.mark.parametrize(
     ("when", "after"),
-    [
-        pytest.param(*one[1:], id=one[0], marks=[pytest.mark.long] if number % 2 else [])
-        for number, one in enumerate(APPLY)
-    ],
+    [pytest.param(*one[1:], id=one[0], marks=[pytest.mark.long] if number else []) for number, one in enumerate(APPLY)],
 )
 def test_sigkill_while(proxy: Proxy, when: Callable[[Arrived], bool], after: bool) -> None:
     killed_then_run(proxy, when, "apply", "job-alerts", "--auto-approve", after=after)

@@ -266,7 +266,7 @@ def views(draw: st.DrawFn) -> View:
     return a_view(*entries.values(), problems=(*errors, *problems), lookups=REVIEWED.lookups)
 
 
-@settings(max_examples=500 if LONG else 40)
+@settings(max_examples=500 if LONG else 20)
 @given(view=views(), limit=st.integers(2000, 12000))
 def test_any_comment_fits_has_every_danger_and_says_what_is_missing(view: View, limit: int) -> None:
     whole, comment = markdown.plan(view, limit=10**7), markdown.plan(view, limit=limit)

@@ -10,6 +10,7 @@ from reconciler.config import loader
 from reconciler.model import Address, Reference, Template
 from reconciler.schema import registry, validator
 from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
+from tests.support.long import LONG
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = registry.shipped()
@@ -104,7 +105,7 @@ def changed(value, data):
 odd = st.sampled_from(ODD)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400 if LONG else 120, deadline=None)
 @given(st.data())
 def test_both_say_the_same_of_what_has_been_changed(data):
     file, value = data.draw(st.sampled_from(DECLARED))

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.model import Address, Verb
 from tests.support.histories import Door, History, Killed
-from tests.support.long import across
+from tests.support.long import across, some_rows
 
 SAGE = {
     "schedulingPolicies": {"quota": {"quotaSharePolicy": {"idleResourceAssignmentStrategy": "FIFO"}}},
@@ -160,7 +160,7 @@ UPDATES = [
 ]
 
 
-@pytest.mark.parametrize(("section", "name", "members", "call"), UPDATES)
+@pytest.mark.parametrize(("section", "name", "members", "call"), some_rows(UPDATES, 3))
 def test_every_property_changes_in_place_and_back(history, section, name, members, call):
     stack = next(one for one in (SAGE, FAIR) if name in one.get(section, {}))
     other = changed(stack, section, name, **members)
@@ -251,7 +251,7 @@ def test_a_share_of_a_queue_that_is_declared_elsewhere(history):
     neighbour.destroy(neighbour.environment(here))
 
 
-@pytest.mark.parametrize(("dies_at", "after"), across(range(10), [False, True], 5))
+@pytest.mark.parametrize(("dies_at", "after"), across(range(10), [False, True], 9))
 def test_killed_anywhere_the_next_run_ends_it(history, dies_at, after):
     stack = {section: {**SAGE.get(section, {}), **FAIR.get(section, {})} for section in {*SAGE, *FAIR}}
     env = history.environment(stack)

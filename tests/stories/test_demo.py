@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 # A shell cannot trap a signal that was ignored when it started, as it is under nohup.
 LAUNCH = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 
+DECIDED = ("retry", "jobs show", "why")
+DECISIONS = [
+    ("RETRY", 'entry 0 matches: onStatusReason: "Host EC2*"'),
+    ("EXIT", 'entry 1 matches: onReason: "*"'),
+]
+
 
 @pytest.fixture
 def temporary(tmp_path: Path) -> Path:
@@ -68,7 +74,7 @@ def left_behind(shown: str, temporary: Path) -> list[str]:
     return left
 
 
-@pytest.mark.long  # ten processes: `.ci/run` runs it by name
+@pytest.mark.long  # twenty processes: `.ci/run` runs it by name
 def test_it_tells_its_story_to_the_end(tmp_path: Path, temporary: Path) -> None:
     shown, _ = (demo := start(tmp_path, temporary)).communicate(timeout=300)
 
@@ -82,6 +88,11 @@ def test_it_tells_its_story_to_the_end(tmp_path: Path, temporary: Path) -> None:
         "No changes. The account matches the environment.",
         "Plan: 0 to create, 0 to update, 0 to replace, 9 to delete.",
     ]
+    predicted, happened, explained = (shown.partition(f"\n$ reconcile {command} ")[2] for command in DECIDED)
+    assert re.findall(r"^attempt \d  \S+ +(\w+) +(entry .*?)(?: \[\d\])?$", predicted, re.MULTILINE) == DECISIONS
+    assert re.findall(r"^  ([A-Z]+): (entry .*) \(environments/", happened, re.MULTILINE) == DECISIONS
+    assert re.findall(r"^  \d  .*: (\w+), because (entry .*?)(?: \(assumed\))?$", explained, re.MULTILINE) == DECISIONS
+    assert "[app-exit]" in explained and "cannot write: no space left on device" in explained
     assert left_behind(shown, temporary) == []
 
 

@@ -325,3 +325,5 @@ def test_addresses_and_what_keeps_a_mail_from_being_sent(
 
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:9")
     assert "HttpPutResponseHopLimit is 1" in notify()
+    monkeypatch.setenv("DCV_ADDRESS", "desktop.example.com")
+    assert "https://desktop.example.com:8443/#desktop" in notify()

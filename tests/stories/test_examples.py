@@ -154,7 +154,7 @@ def everything(account: Account) -> set[tuple[str, str]]:
     return {one for one in found if not one[1].startswith("AWSServiceRoleFor")}
 
 
-@pytest.mark.parametrize("name", some(NAMES, 2))
+@pytest.mark.parametrize("name", some(NAMES, 4))
 def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_order: Account) -> None:
     account = any_order
     before = everything(account)
@@ -177,7 +177,7 @@ def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_o
     assert everything(account) == before
 
 
-@pytest.mark.parametrize("name", some(NAMES, 2, first=1))
+@pytest.mark.parametrize("name", some(NAMES, 4, first=1))
 def test_as_a_template_it_is_planned_at_once(name: str, account: Account, tmp_path: Path) -> None:
     mine = tmp_path / "my-stack"
 

@@ -76,7 +76,7 @@ def no_job_lost(history: Any, jobs: Jobs) -> None:
     assert [status for status in jobs.statuses() if not status.startswith("SUCCEEDED")] == []
 
 
-@pytest.mark.parametrize("change", some(CHANGES, 8))
+@pytest.mark.parametrize("change", some(CHANGES, 16))
 def test_no_queue_is_ever_without_and_no_job_is_lost(history: History, tmp_path: Path, change: str) -> None:
     before, after, queues = CHANGES[change]
     history.converge(loaded(tmp_path, before))
@@ -108,7 +108,7 @@ def test_the_judge_sees_a_gap(history: History, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "after_it"),
     across(
-        ["all three of a full queue", "disabled, and another enabled", "with all that it stands on"], [False, True], 6
+        ["disabled, and another enabled", "all three of a full queue", "with all that it stands on"], [False, True], 6
     ),
 )
 def test_killed_at_any_write_the_next_run_finishes(
@@ -237,7 +237,7 @@ def test_a_job_that_runs_is_waited_for(history: History, tmp_path: Path, how: st
     history.expect_nothing(env)
 
 
-@pytest.mark.parametrize("one", ["ec2", "fargate"])
+@pytest.mark.parametrize("one", some(["ec2", "fargate"], 2))
 def test_a_wait_that_takes_too_long_names_the_jobs_and_leaves_them(history: History, tmp_path: Path, one: str) -> None:
     soon = {"drain": "wait", "drainTimeoutMinutes": 5}
     kinds = {
@@ -258,7 +258,7 @@ def test_a_wait_that_takes_too_long_names_the_jobs_and_leaves_them(history: Hist
     no_job_lost(history, jobs)
 
 
-@pytest.mark.parametrize("one", ["ec2", "fargate", "eks"])
+@pytest.mark.parametrize("one", some(["ec2", "fargate", "eks"], 2, first=1))
 def test_terminate_goes_on_when_the_time_is_up(history: History, tmp_path: Path, one: str) -> None:
     soon = {"drain": "terminate", "drainTimeoutMinutes": 5}
     kinds = {
@@ -359,6 +359,7 @@ QUICK = {
             "disabled, and another enabled",
             "removed from two queues",
         ],
+        4,
     ),
 )
 def test_applied_while_jobs_come_from_elsewhere(command: Command, served: Any, change: str, pace: str) -> None:

@@ -477,6 +477,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.long
 def test_a_change_is_planned_as_what_the_requests_allow(account: Shell) -> None:
     account.write(STACK)
     account("apply", "--auto-approve")

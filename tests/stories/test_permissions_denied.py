@@ -23,7 +23,7 @@ from reconciler.operations import pipeline
 from tests.properties.test_killed import ENVIRONMENTS, read
 from tests.support.histories import History
 from tests.support.http_proxy import READS
-from tests.support.long import LONG, some
+from tests.support.long import LONG, some, some_rows
 from tests.support.plan_schema import valid_plan
 from tests.support.shell import Shell
 
@@ -188,7 +188,7 @@ def expect(
     assert made.errored is bool(missing) or any(problem.code == "lookup-refused" for problem in made.problems)
 
 
-@pytest.mark.parametrize("name", some([*ENVIRONMENTS, SHARES], 6))
+@pytest.mark.parametrize("name", some([*ENVIRONMENTS, SHARES], 7))
 def test_each_read_denied_in_turn(name: str, sandbox: Any) -> None:
     estate, felt = settled(sandbox, name), Counter[str]()
     for number, change in enumerate(CHANGES):
@@ -290,11 +290,14 @@ def about(name: str, service: str) -> Callable[[Call], bool]:
 
 @pytest.mark.parametrize(
     ("example", "section", "service"),
-    [
-        ("dcv-desktop", "secrets", "secretsmanager"),
-        ("custom-logging", "roles", "iam"),
-        ("job-alerts", "eventRules", "events"),
-    ],
+    some_rows(
+        [
+            ("dcv-desktop", "secrets", "secretsmanager"),
+            ("custom-logging", "roles", "iam"),
+            ("job-alerts", "eventRules", "events"),
+        ],
+        3,
+    ),
 )
 def test_one_of_several_denied(example: str, section: str, service: str, sandbox: Any) -> None:
     estate = settled(sandbox, example)

@@ -17,6 +17,7 @@ from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 from reconciler.sandbox.faults import Fault
 from tests.support.histories import History
+from tests.support.long import some_rows
 from tests.support.plan_schema import valid_plan
 from tests.support.shown import as_html, as_markdown, as_text
 
@@ -538,29 +539,40 @@ POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 90}
 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
-    [
-        ({}, {"instanceTypes": ["m6i"]}, "instances are replaced: running jobs may continue for 30 minutes"),
-        ({}, {"maxvCpus": 99}, "not affected"),
-        ({"policy": POLICY}, {"policy": POLICY, "instanceTypes": ["m6i"]}, "running jobs may continue for 90 minutes"),
-        (
-            {},
-            {"policy": {"terminateJobsOnUpdate": True}, "instanceTypes": ["m6i"]},
-            "instances are replaced: running jobs are terminated immediately",
-        ),
-        ({"policy": {"terminateJobsOnUpdate": True}}, {"instanceTypes": ["m6i"]}, "jobs may continue for 30 minutes"),
-        ({"state": "ENABLED"}, {"state": "DISABLED"}, "no new jobs are started on it; running jobs continue"),
-        ({}, {"allocationStrategy": "BEST_FIT"}, "apply waits up to 120 minutes for jobs still running"),
-        (
-            {},
-            {"allocationStrategy": "BEST_FIT", "lifecycle": {"drain": "terminate", "drainTimeoutMinutes": 15}},
-            "may continue for 15 minutes, then they are terminated",
-        ),
-        (
-            {},
-            {"allocationStrategy": "BEST_FIT", "lifecycle": {"replace": "delete-first"}},
-            "the old environment is deleted first; its queues cannot run jobs until",
-        ),
-    ],
+    some_rows(
+        [
+            ({}, {"instanceTypes": ["m6i"]}, "instances are replaced: running jobs may continue for 30 minutes"),
+            ({}, {"maxvCpus": 99}, "not affected"),
+            (
+                {"policy": POLICY},
+                {"policy": POLICY, "instanceTypes": ["m6i"]},
+                "running jobs may continue for 90 minutes",
+            ),
+            (
+                {},
+                {"policy": {"terminateJobsOnUpdate": True}, "instanceTypes": ["m6i"]},
+                "instances are replaced: running jobs are terminated immediately",
+            ),
+            (
+                {"policy": {"terminateJobsOnUpdate": True}},
+                {"instanceTypes": ["m6i"]},
+                "jobs may continue for 30 minutes",
+            ),
+            ({"state": "ENABLED"}, {"state": "DISABLED"}, "no new jobs are started on it; running jobs continue"),
+            ({}, {"allocationStrategy": "BEST_FIT"}, "apply waits up to 120 minutes for jobs still running"),
+            (
+                {},
+                {"allocationStrategy": "BEST_FIT", "lifecycle": {"drain": "terminate", "drainTimeoutMinutes": 15}},
+                "may continue for 15 minutes, then they are terminated",
+            ),
+            (
+                {},
+                {"allocationStrategy": "BEST_FIT", "lifecycle": {"replace": "delete-first"}},
+                "the old environment is deleted first; its queues cannot run jobs until",
+            ),
+        ],
+        2,
+    ),
 )
 def test_the_plan_says_what_becomes_of_running_jobs(
     desk: Desk, before: dict[str, Any], after: dict[str, Any], said: str

@@ -38,7 +38,7 @@ from tests.support.long import LONG
 from tests.support.tables import cases
 
 HERE = Path(__file__).parents[1] / "data" / "effects"
-MANY = 20  # rows that one file may have before a part of them is left to `make test-long`
+MANY = 10  # rows that one file may have before a part of them is left to `make test-long`
 AT_ONCE = 24  # an account may have 50 compute environments, and one that is replaced stands twice for a while
 REPLACES = "replace"
 NOTHING = "none"
@@ -112,14 +112,14 @@ def rows() -> tuple[Row, ...]:
 
 
 def chosen(file: File) -> tuple[Row, ...]:
-    """The rows that are tried: of a long file, where there is little time, the first of every table and an eighth of all."""
+    """The rows that are tried: of a long file, where there is little time, the first of every table and a few more."""
     if LONG or len(file.rows) <= MANY:
         return file.rows
     seen: set[tuple[str, ...]] = set()
     found = []
     for number, row in enumerate(file.rows):
         about = (row.base, row.effect, row.back, row.call, row.refused, row.source)
-        if about not in seen or number % 12 == 0:
+        if about not in seen or number % 24 == 0:
             found.append(row)
         seen.add(about)
     return tuple(found)

@@ -138,8 +138,8 @@ def message(url: str, login: str, *, licensed: bool) -> str:
 
 
 def address() -> str:
-    """The public address of the instance, else the private one: with VPN or peering that is reached as well."""
-    found = instance_metadata("public-ipv4") or instance_metadata("local-ipv4")
+    """What is set, else the instance's public address, else the private one, reached as well with VPN or peering."""
+    found = os.environ.get("DCV_ADDRESS") or instance_metadata("public-ipv4") or instance_metadata("local-ipv4")
     if not found:
         raise Failure(
             "the instance metadata service gives no address: the container is not in the host's network, or the "

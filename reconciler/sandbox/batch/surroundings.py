@@ -41,7 +41,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Launch:
-    """An instance that AWS Batch wants; ``template`` is the id or name of a launch template and its version."""
+    """An instance that AWS Batch wants ``at`` a time; ``template`` is the id or name of a template, and its version."""
 
     environment: str
     group: str
@@ -55,8 +55,7 @@ class Launch:
     placement: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     spot: bool = False
-    at: float = 0
-    """When, on the sandbox clock."""
+    at: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from datetime import UTC, datetime
 
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
@@ -77,6 +78,14 @@ def instance_profiles_exist(call: ServiceCall) -> None:
             message = f"Value ({value}) for parameter iamInstanceProfile.{member.lower()} is invalid."
             kind = "name" if member == "Name" else "ARN"
             raise Refusal("InvalidParameterValue", f"{message} Invalid IAM Instance Profile {kind}")
+
+
+@RULES.after("RunInstances")
+def instances_are_launched_now(call: ServiceCall, result: Json) -> None:
+    """Their launch time is that of the sandbox's clock; moto takes the machine's."""
+    now = datetime.fromtimestamp(call.account.clock.now(), UTC).replace(tzinfo=None)
+    for one in result.get("Instances", ()):
+        one["LaunchTime"] = call.backend.get_instance(one["InstanceId"]).launch_time = now
 
 
 @RULES.before("DescribeInstances")

@@ -537,3 +537,17 @@ def test_instances_show_their_cores_and_threads(ec2):
         "m5.large": {"CoreCount": 1, "ThreadsPerCore": 2},
         "c7g.large": {"CoreCount": 2, "ThreadsPerCore": 1},
     }
+
+
+def test_instances_are_launched_by_the_sandboxs_clock(sandbox, ec2):
+    """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html: the time when it was launched."""
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    (first,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
+    sandbox.advance(3600)
+    (second,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
+    found = [one for each in ec2.describe_instances()["Reservations"] for one in each["Instances"]]
+
+    assert 3600 <= (second["LaunchTime"] - first["LaunchTime"]).total_seconds() < 3700
+    assert {one["InstanceId"]: one["LaunchTime"] for one in found} == {
+        one["InstanceId"]: one["LaunchTime"] for one in (first, second)
+    }
