@@ -147,8 +147,8 @@ class AccountSurroundings:
             instance = self._ec2.get_instance(instance_id)
             if instance.state != "terminated":
                 instance.terminate()
-                for interface in list(instance.nics.values()):
-                    self._ec2.enis.pop(interface.id, None)
+            for interface in list(instance.nics.values()):
+                self._ec2.enis.pop(interface.id, None)
             if reclaimed:
                 code, text = "Server.SpotInstanceTermination", "Spot instance termination"
                 instance.state_reason = StateReason(f"{code}: {text}", code)

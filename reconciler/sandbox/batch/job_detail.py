@@ -16,6 +16,8 @@ def detail(store: Store, row: Row) -> Json:
     props = {key: value for key, value in row.props.items() if key not in _INTERNAL}
     if "size" in props.get("arrayProperties", {}):
         props["arrayProperties"] = {**props["arrayProperties"], "statusSummary": _status_summary(store, row)}
+    if "eksProperties" in props:
+        props["attempts"] = []  # those of pods are `eksAttempts`
     return {
         "jobArn": row.arn,
         "jobId": row.name,

@@ -9,15 +9,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reconciler.sandbox.batch import containers, job_definitions, job_detail, job_needs, paging, retry, running, tags
+from reconciler.sandbox.batch import job_definitions, job_detail, job_needs, overrides, paging, retry, running, tags
 from reconciler.sandbox.batch.messages import BatchError, Invalid, refusal
 from reconciler.sandbox.batch.store import Json, Row, Run, Store
 from reconciler.sandbox.batch.validate import NAME, between
-
-_DEPRECATED = (
-    "This value was submitted in a deprecated key and may conflict with the value provided by the job definition's "
-    "resource requirements."
-)
 
 
 def submit(store: Store, given: Json) -> Json:
@@ -212,7 +207,7 @@ def _props(store: Store, given: Json, queue: Row, definition: Row) -> Json:
     consumables = given.get("consumableResourcePropertiesOverride", declared.get("consumableResourceProperties"))
     if consumables is not None:
         props["consumableResourceProperties"] = job_definitions.consumables(store, consumables)
-    return {**props, **_payload(given, declared), **_array(given)}
+    return {**props, **overrides.payload(given, declared), **_array(given)}
 
 
 def _priority(given: Json, declared: Json) -> int:
@@ -237,32 +232,6 @@ def _array(given: Json) -> Json:
         return {}
     between(size, 2, 10000, "Array size must be between 2 and 10000.")
     return {"arrayProperties": {"size": size}}
-
-
-def _payload(given: Json, declared: Json) -> Json:
-    if "containerProperties" in declared:
-        return {"container": _overridden(declared["containerProperties"], given.get("containerOverrides", {}))}
-    if "nodeProperties" in declared:
-        nodes = dict(declared["nodeProperties"])
-        nodes["numNodes"] = given.get("nodeOverrides", {}).get("numNodes", nodes["numNodes"])
-        return {"nodeProperties": nodes}
-    return {payload: declared[payload] for payload in ("ecsProperties", "eksProperties") if payload in declared}
-
-
-def _overridden(declared: Json, overrides: Json) -> Json:
-    container = dict(declared)
-    listed = containers.requirements(declared)
-    if listed and ("vcpus" in overrides or "memory" in overrides):
-        raise Invalid(_DEPRECATED)
-    amounts = {**listed, **containers.requirements(overrides)}
-    container["resourceRequirements"] = [{"type": kind, "value": value} for kind, value in amounts.items()]
-    replaced = {entry["name"]: entry for entry in overrides.get("environment", []) if "name" in entry}
-    kept = [entry for entry in declared["environment"] if entry.get("name") not in replaced]
-    container["environment"] = [*kept, *replaced.values()]
-    for member in ("vcpus", "memory", "command", "instanceType"):
-        if member in overrides:
-            container[member] = overrides[member]
-    return container
 
 
 def _run(props: Json) -> Run:

@@ -105,53 +105,95 @@ def stop_queue(store: Store, queue: Row) -> None:
 
 
 def cancel(store: Store, row: Row, reason: str) -> None:
-    """Ends jobs that have not started; others are not affected, without an error."""
-    for child in _family(store, row):
-        if child.status in WAITING:
-            child.props["isCancelled"] = True
-            _end(store, child, "FAILED", reason)
+    """Ends jobs that have not started; others are not affected, without an error.
+
+    A job that is PENDING ends once what it waits for has ended: its dependencies, or the children that go on
+    (API_CancelJob).
+    """
+    for one in (row, *_children(store, row)):
+        if one.status in WAITING:
+            one.props["isCancelled"] = True
+            store.runs[one.name].stop_reason = reason
+    if row.status == "PENDING" and _pending_for(store, store.runs[row.name].waits_for):
+        return
+    for one in _family(store, row):
+        if one.status in WAITING and not _awaits(store, one):
+            _end(store, one, "FAILED", reason)
 
 
 def terminate(store: Store, row: Row, reason: str) -> None:
     """Ends a job in any state, with its children."""
-    for child in _family(store, row):
-        if child.status in ENDED:
+    for one in (row, *_children(store, row)):
+        if one.status not in ENDED:
+            one.props["isTerminated"] = True
+            store.runs[one.name].stop_reason = reason
+    for one in _family(store, row):
+        if one.status in ENDED:
             continue
-        child.props["isTerminated"] = True
-        if child.status == "RUNNING":
-            attempts.end(store, child, Outcome(137, None, reason))
-        _end(store, child, "FAILED", reason)
+        if one.status == "RUNNING":
+            attempts.end(store, one, Outcome(137, None, reason))
+        _end(store, one, "FAILED", reason)
+
+
+def _awaits(store: Store, row: Row) -> bool:
+    """Whether a job that is cancelled is PENDING for others, which go on."""
+    run = store.runs[row.name]
+    children = run.children if "size" in row.props.get("arrayProperties", {}) else []
+    return row.status == "PENDING" and _pending_for(store, (*run.waits_for, *children))
+
+
+def _pending_for(store: Store, ids: Iterable[str]) -> bool:
+    return any(one is not None and one.status not in ENDED for one in map(store.jobs.find, ids))
+
+
+def _children(store: Store, row: Row) -> list[Row]:
+    children = [store.jobs.find(child) for child in store.runs[row.name].children]
+    return [child for child in children if child is not None]
 
 
 def _family(store: Store, row: Row) -> list[Row]:
-    children = [store.jobs.find(child) for child in store.runs[row.name].children]
-    return [*(child for child in children if child is not None), row]
+    return [*_children(store, row), row]
 
 
 def _ready(store: Store, row: Row) -> None:
     """Batch has evaluated the job: it waits for its dependencies, or for capacity."""
     if row.status not in ("SUBMITTED", "PENDING"):
         return
-    for needed in sorted(store.runs[row.name].waits_for):
-        other = store.jobs.find(needed)
-        if other is not None and other.status == "FAILED":
-            _end(store, row, "FAILED", "Dependent Job failed")
-            return
-        if other is None or other.status == "SUCCEEDED":
-            store.runs[row.name].waits_for.discard(needed)
+    if row.props["isCancelled"]:
+        if not _awaits(store, row):
+            _end(store, row, "FAILED", store.runs[row.name].stop_reason)
+        return
+    if _dependency_failed(store, row):
+        _end(store, row, "FAILED", "Dependent Job failed")
+        return
     if store.runs[row.name].waits_for:
-        row.status = "PENDING"
-        job_events.changed(store, row)
+        _pending(store, row)
         return
     if len({**row.props.get("_inherited_tags", {}), **row.tags}) > 50:
         _end(store, row, "FAILED", "The number of propagated tags exceeds the limit of 50.")
     elif "size" in row.props.get("arrayProperties", {}):
-        row.status = "PENDING"
-        job_events.changed(store, row)
-        for child in _family(store, row)[:-1]:
+        _pending(store, row)
+        for child in _children(store, row):
             _ready(store, child)
     else:
         _runnable(store, row)
+
+
+def _dependency_failed(store: Store, row: Row) -> bool:
+    """Whether a job that it waits for has failed; it waits no longer for those that have succeeded."""
+    for needed in sorted(store.runs[row.name].waits_for):
+        other = store.jobs.find(needed)
+        if other is not None and other.status == "FAILED":
+            return True
+        if other is None or other.status == "SUCCEEDED":
+            store.runs[row.name].waits_for.discard(needed)
+    return False
+
+
+def _pending(store: Store, row: Row) -> None:
+    if row.status != "PENDING":
+        row.status = "PENDING"
+        job_events.changed(store, row)
 
 
 def _runnable(store: Store, row: Row) -> None:
@@ -370,6 +412,9 @@ def _end(store: Store, row: Row, status: str, reason: str) -> None:
     _mirror(store, row)
     job_events.changed(store, row)
     store.after(store.settings.job_kept, lambda: _forget(store, row))
+    for child in _children(store, row) if "size" in row.props.get("arrayProperties", {}) else ():
+        if child.status not in ENDED:
+            _end(store, child, status, reason)
     for other in store.waiters.pop(row.name, ()):
         dependent = store.jobs.find(other)
         if dependent is not None and dependent.status == "PENDING":
@@ -385,14 +430,16 @@ def _array_over(store: Store, row: Row) -> None:
     run.open -= 1
     run.failed |= row.status == "FAILED"
     if run.open == 0:
-        _end(store, parent, "FAILED" if run.failed else "SUCCEEDED", "Array Child Job failed" if run.failed else "")
+        failed = run.failed or bool(run.stop_reason)
+        reason = run.stop_reason or ("Array Child Job failed" if failed else "")
+        _end(store, parent, "FAILED" if failed else "SUCCEEDED", reason)
 
 
 def _mirror(store: Store, row: Row) -> None:
     """The nodes of a multi-node job have its status."""
     if not store.runs[row.name].multinode:
         return
-    for node in _family(store, row)[:-1]:
+    for node in _children(store, row):
         node.status, node.reason = row.status, row.reason
         for member in ("startedAt", "stoppedAt"):
             if member in row.props:

@@ -171,6 +171,8 @@ class Run:
     open: int = 0
     """Children that have not ended."""
     failed: bool = False
+    stop_reason: str = ""
+    """What a caller said who cancelled or terminated it."""
 
 
 class Table:
