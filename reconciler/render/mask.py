@@ -146,16 +146,23 @@ def is_word(text: str) -> bool:
 
 
 _TEXTS: Final = (str, Text, Template, JsonText, Base64)  # what is sent as text
+_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[^\s\"]+")
 _ENCODED: Final = ("userData", "UserData")
 _NAMED: Final = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
 
 
 def private_members(value: Mapping[Any, Any]) -> set[str]:
-    """The members of ``value`` with text that have a secret's name, or belong to one (``name`` and ``value``)."""
+    """The members of ``value`` with text that have a secret's name, or belong to one (``name`` and ``value``). The ARN
+    of a secret is its name, and says where a program finds it.
+    """
     found = {beside for name, beside in _NAMED if private_name(str(value.get(name, "")))}
     found |= {name for name in value if isinstance(name, str) and private_name(name)}
-    kept = {name for name in found if isinstance(value.get(name), _TEXTS) and value[name] != ""}
+    kept = {name for name in found if isinstance(value.get(name), _TEXTS) and not _says_nothing(value[name])}
     return kept | {name for name in _ENCODED if _hides_encoded(value.get(name))}
+
+
+def _says_nothing(text: Any) -> bool:
+    return text == "" or (isinstance(text, str) and bool(_ARN.fullmatch(text)))
 
 
 def _hides_encoded(value: Any) -> bool:
