@@ -157,11 +157,11 @@ def private_members(value: Mapping[Any, Any]) -> set[str]:
     """
     found = {beside for name, beside in _NAMED if private_name(str(value.get(name, "")))}
     found |= {name for name in value if isinstance(name, str) and private_name(name)}
-    kept = {name for name in found if isinstance(value.get(name), _TEXTS) and not _says_nothing(value[name])}
+    kept = {name for name in found if isinstance(value.get(name), _TEXTS) and not _is_no_secret(value[name])}
     return kept | {name for name in _ENCODED if _hides_encoded(value.get(name))}
 
 
-def _says_nothing(text: Any) -> bool:
+def _is_no_secret(text: Any) -> bool:
     return text == "" or (isinstance(text, str) and bool(_ARN.fullmatch(text)))
 
 

@@ -20,7 +20,6 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 
-from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Died, Lost
 from reconciler.sandbox.wire import Reply, Request
 
@@ -29,7 +28,6 @@ class Answers(Protocol):
     """What replies to requests: the sandbox."""
 
     region: str
-    clock: Clock
 
     def answer(self, request: Request) -> Reply:
         """The reply to a request; raises ``Lost`` or ``Died`` if there is none."""
@@ -86,12 +84,6 @@ class _Handler(BaseHTTPRequestHandler):
         invited = super().handle_expect_100()
         self.wfile.flush()
         return invited
-
-    def date_time_string(self, timestamp: float | None = None) -> str:
-        """The time in the header `Date`, by which clients know the clock of the account."""
-        return super().date_time_string(
-            cast("Server", self.server).sandbox.clock.now() if timestamp is None else timestamp
-        )
 
     def _send(self, reply: Reply) -> None:
         head = self.command == "HEAD"

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from email.utils import parsedate_to_datetime
 
 import boto3
 import pytest
@@ -353,9 +352,6 @@ def test_the_control_door_shows_and_moves_time(sandbox_url):
     assert 3600 <= after - before < 3700
     assert ask(sandbox_url, "status")["speed"] == 50
     assert ask(sandbox_url, "clock", {"speed": 1})["speed"] == 1
-    with urllib.request.urlopen(f"{sandbox_url}/_sandbox/clock") as reply:
-        shown = parsedate_to_datetime(reply.headers["Date"]).timestamp()
-    assert -1 < shown - after < 700
 
 
 def test_the_control_door_changes_settings(sandbox_url):

@@ -23,7 +23,6 @@ from typing import Any
 import pytest
 
 from reconciler.sandbox import process, wire
-from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.faults import Fault, Lost
 from reconciler.sandbox.server import Sandbox
 from reconciler.sandbox.transport import Server
@@ -64,10 +63,6 @@ class Paced:
     def region(self) -> str:
         return self.sandbox.region
 
-    @property
-    def clock(self) -> Clock:
-        return self.sandbox.clock
-
     def answer(self, request: Request) -> Reply:
         if not request.path.startswith("/_sandbox"):
             self.sandbox.clock.advance(self.seconds)
@@ -99,10 +94,6 @@ class Proxy:
     @property
     def region(self) -> str:
         return self.sandbox.region
-
-    @property
-    def clock(self) -> Clock:
-        return self.sandbox.clock
 
     def answer(self, request: Request) -> Reply:
         if request.path.startswith("/_sandbox"):
