@@ -151,6 +151,7 @@ def test_what_cannot_be_imported_is_said(shell: Shell) -> None:
         (("mine", "--all", "--environment", "other"), "the environment at mine is called mine"),
         (("new", "--all", "--environment", "No Name"), "cannot name an environment"),
         (("new", "--name", "theirs"), "topics.theirs cannot be imported: belongs to the environment prod"),
+        (("new", "--name", "theirs"), "nothing else matches: check --name, --kind and --tag"),
         (("new", "--name", "nothing-is-called-this"), "nothing in account 123456789012, eu-west-1"),
     ):
         refused = shell("import", *wrong, "--format", "json")

@@ -75,7 +75,11 @@ def find(
         raise Problems([Problem(code=codes.NOTHING_TO_IMPORT, message=message, hint=hint)])
     if not result.written.added and not there:
         raise Problems(
-            Problem(code=codes.NOTHING_TO_IMPORT, message=f"{one.shown} cannot be imported: {one.why}")
+            Problem(
+                code=codes.NOTHING_TO_IMPORT,
+                message=f"{one.shown} cannot be imported: {one.why}",
+                hint="nothing else matches: check --name, --kind and --tag; what an environment owns is changed there",
+            )
             for one in result.imported.left_out
         )
     return result, target
