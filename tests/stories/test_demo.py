@@ -92,7 +92,7 @@ def test_it_tells_its_story_to_the_end(tmp_path: Path, temporary: Path) -> None:
     assert re.findall(r"^attempt \d  \S+ +(\w+) +(entry .*?)(?: \[\d\])?$", predicted, re.MULTILINE) == DECISIONS
     assert re.findall(r"^  ([A-Z]+): (entry .*) \(environments/", happened, re.MULTILINE) == DECISIONS
     assert re.findall(r"^  \d  .*: (\w+), because (entry .*?)(?: \(assumed\))?$", explained, re.MULTILINE) == DECISIONS
-    assert "[app-exit]" in explained and "cannot write: no space left on device" in explained
+    assert "[app-exit, likely]" in explained and "cannot write: no space left on device" in explained
     assert left_behind(shown, temporary) == []
 
 
