@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.applying.parameters import Facts
@@ -20,6 +20,7 @@ from reconciler.model import (
     Wait,
     compact,
 )
+from reconciler.model.records import dataclass
 
 FIRST_POLL: Final = 0.2
 LONGEST_POLL: Final = 8.0

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.cli.terminal import Terminal, colour, in_pipeline, plural
@@ -14,6 +13,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import secret_arguments
 from reconciler.operations.jobs import connect, listing, shown, watch
 from reconciler.operations.jobs import logs as of_logs

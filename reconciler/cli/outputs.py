@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ from reconciler.cli.options import DriftFormat, PlanFormat, TestFormat
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations import own_files, saved_plan
 from reconciler.operations.session import timestamp
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from reconciler.model import Address, Reference
 from reconciler.model.problems import did_you_mean
+from reconciler.model.records import dataclass
 
 SCOPE = ("account", "region", "partition", "environment")
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from reconciler.config.yaml.node import Node
 from reconciler.model import Pos, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
+from reconciler.model.records import dataclass
 
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from reconciler.config.yaml.node import MAX_BYTES, Node, scalar
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
 
 PREFIX: Final = "RECONCILE_VAR_"
 _PLAIN: Final = re.compile(r"[\w./+=~^(;<$-][^\n]*")

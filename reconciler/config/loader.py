@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
@@ -34,6 +34,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.masking import Cover, is_no_name
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import known
 from reconciler.schema import registry
 

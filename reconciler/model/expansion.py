@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeAlias
 
+from .records import dataclass
 from .resources import Finding
 from .values import EMPTY, Address, Json, Path
 

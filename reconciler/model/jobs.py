@@ -6,8 +6,8 @@ What the requests look like is known to the kinds (``Kind.submits``, ``Kind.take
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from .records import dataclass
 from .values import EMPTY, Json
 
 

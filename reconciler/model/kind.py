@@ -58,7 +58,6 @@ A kind is data about fields and a few pure functions. This is a whole one, for a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from .access import Access
@@ -74,6 +73,7 @@ from .other_tools import NOT_KNOWN, OtherTools
 from .plan import Verb
 from .preflight import Check, Ground
 from .recorded import Recorded
+from .records import dataclass
 from .resources import (
     Change,
     Container,

@@ -6,12 +6,13 @@ What is checked is known to the kinds (``Kind.preflight``); ``account/preflight.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final
 
 from .declared import Declared
 from .plan import ResourcePlan, Verb
+from .records import dataclass
 from .resources import Live, Resource
 from .values import EMPTY, Address, Json, Path, Scope
 

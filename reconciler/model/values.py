@@ -6,9 +6,10 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
+
+from .records import dataclass
 
 Json: TypeAlias = Mapping[str, Any]
 Path: TypeAlias = tuple[str | int, ...]

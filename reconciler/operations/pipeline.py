@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,7 @@ from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
 from reconciler.model.preflight import NOTHING, Asked, Checked, Level
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.taken import Taken
 from reconciler.render.mask import Mask
 from reconciler.schema import registry

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from reconciler import __version__
 from reconciler.config import discovery
 from reconciler.model.problems import Problems
+from reconciler.model.records import dataclass
 
 HERE: Final = Path(__file__).parents[1]
 HOSTS: Final = ("github", "gitlab")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.config import names, references
@@ -18,6 +18,7 @@ from reconciler.kinds import discover
 from reconciler.model import Address, Environment, JsonText, Scope, Secret
 from reconciler.model.masking import SENSITIVE, SHORT
 from reconciler.model.paths import values_at
+from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import decoded
 from reconciler.model.stand_ins import known
 from reconciler.model.values import fingerprint

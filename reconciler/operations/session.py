@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +24,7 @@ from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import looks_secret
 from reconciler.model.preflight import NOTHING, Asked
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.values import SANDBOX
 from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned

@@ -7,7 +7,6 @@ read it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +15,7 @@ from reconciler import __version__
 from reconciler.model import Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, ordered
+from reconciler.model.records import dataclass
 from reconciler.operations import saved_plan
 from reconciler.operations.commit import Commit
 from reconciler.operations.pipeline import Planned

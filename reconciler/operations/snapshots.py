@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -24,6 +23,7 @@ from reconciler.model import Call, Environment, Live, Options, Refused, Reply, S
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations import pipeline
 from reconciler.operations.own_files import foreign, put, try_put
 from reconciler.operations.sealed import Place, Sealer, in_place, opened, secrets_of, variables_of

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -16,6 +15,7 @@ from reconciler.config import names
 from reconciler.kinds import discover
 from reconciler.model import Kind, Unreadable
 from reconciler.model.diagnosis import Unread
+from reconciler.model.records import dataclass
 from reconciler.model.status import Asked, Line, Part, Status, StatusReader
 from reconciler.operations.session import Session
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from reconciler.model.diagnosis import NONE, UNKNOWN, Certainty, Diagnosis, Suspect
 from reconciler.model.paths import located, opened
+from reconciler.model.records import dataclass
 from reconciler.model.values import Pos
 from reconciler.render.text import Paint
 

@@ -12,10 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from reconciler.model import Address, Event, Plan, Step, StepState, Wait
+from reconciler.model.records import dataclass
 from reconciler.render import changes
 from reconciler.render.difference import WIDTH
 from reconciler.render.mask import Mask

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.model import EMPTY, MISSING, Call, Change, Plan, Reference, Resource, ResourcePlan, Verb
 from reconciler.model.paths import located
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import walk
 from reconciler.render import changes
 from reconciler.render.difference import Line, shift, single

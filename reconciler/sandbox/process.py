@@ -16,12 +16,12 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from reconciler.model import EMPTY
+from reconciler.model.records import dataclass
 from reconciler.sandbox.__main__ import MISSING_MOTO
 
 ACCOUNT = "123456789012"

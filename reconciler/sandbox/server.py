@@ -23,10 +23,11 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings

@@ -18,11 +18,12 @@ import html
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Any
 
 from reconciler.model import Api, Json, Kind, Path, UnknownMember
+from reconciler.model.records import dataclass
 
 Shape = Any  # botocore's, which is not imported at the top
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.model import Effect, Field, Json, Replace
+from reconciler.model.records import dataclass
 from reconciler.model.values import MISSING
 
 EFFECTS: Final = {

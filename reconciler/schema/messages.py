@@ -10,12 +10,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.model import EMPTY, Json, Path, Pos, Template
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean, near, one_of
+from reconciler.model.records import dataclass
 from reconciler.schema.rewriting import converted, folded, form, without_unit
 
 NOUNS = {

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
 from typing import Any, Protocol
@@ -22,6 +21,7 @@ from reconciler.kinds import discover
 from reconciler.model import Json, Kind, Path, Pos
 from reconciler.model.masking import private_name
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.schema import messages, numbers
 from reconciler.schema.editor import EditorView
 from reconciler.schema.fast_validator import CompiledSchemas, admitting_none

@@ -10,7 +10,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from reconciler.config.yaml.emit import Member, Style, comment, flow, lines, tex
 from reconciler.config.yaml.node import Node as Read
 from reconciler.config.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from reconciler.model.problems import Problems
+from reconciler.model.records import dataclass
 
 _END: Final = re.compile(r"^\.\.\.(\s|$)", re.MULTILINE)
 _LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")

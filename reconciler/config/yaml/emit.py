@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from textwrap import wrap
 from typing import Any, Final
 
 from reconciler.config.yaml.node import loses_as_number, scalar
 from reconciler.model.masking import in_json
+from reconciler.model.records import dataclass
 
 _MOST: Final = 4  # members of a mapping that is written in one line
 _FEW: Final = 2  # members of one behind a key; more only if they are

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_text, at, entries, items, mapping
 from reconciler.model import EMPTY, Call, Json, Reads, Refused, Resource
 from reconciler.model.preflight import Ground
+from reconciler.model.records import dataclass
 
 ENVIRONMENTS: Final = "computeEnvironments"
 GROUPS: Final = "securityGroups"

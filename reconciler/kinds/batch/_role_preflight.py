@@ -10,7 +10,6 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.kinds.batch._role_rights import contains, may
@@ -19,6 +18,7 @@ from reconciler.kinds.common.policy_document.document import parse, statements
 from reconciler.kinds.common.trusted_services import trusted_services
 from reconciler.model import Call, Path, Reads, Refused, Resource
 from reconciler.model.preflight import Check, Fit, Ground
+from reconciler.model.records import dataclass
 
 NO_SUCH: Final = "NoSuchEntity"
 

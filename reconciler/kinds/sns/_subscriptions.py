@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.json_text import from_json
 from reconciler.kinds.common.replies import ok
 from reconciler.model import EMPTY, Call, Json, JsonText, On, Reads
+from reconciler.model.records import dataclass
 
 DEFAULTS: Mapping[str, str] = {
     "RawMessageDelivery": "false",

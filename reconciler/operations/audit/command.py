@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import sleep
 from typing import Final
@@ -15,6 +15,7 @@ from reconciler.model import Aws, Call, Environment, Refused, Reply
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import AuditReport
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations import session
 from reconciler.operations.audit.examine import examine
 from reconciler.operations.session import Loaded, Location, Session

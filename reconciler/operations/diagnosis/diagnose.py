@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.account.reader import Reader
@@ -15,6 +14,7 @@ from reconciler.model import Address, Environment, Kind, Path, Resource, Unreada
 from reconciler.model import problem_codes as codes
 from reconciler.model.diagnosis import Diagnoser, Diagnosis, Question, Setting, Suspect
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
 from reconciler.operations.session import Session, now_at
 from reconciler.render.diagnosis import Explained, Place
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 
 from reconciler.model import EMPTY, MISSING, Change, Json, Kind, ResourcePlan, Scope, Verb
 from reconciler.model.recorded import Recorded
+from reconciler.model.records import dataclass
 
 _BATCH: Final = "batch.amazonaws.com"
 _BATCH_ROLE, _BATCH_SESSION = "AWSServiceRoleForBatch", "aws-batch"

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,6 +25,7 @@ from reconciler.model import Call, Environment, Options, ResourcePlan, Scope, Ve
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.problems import Problem, Problems, ordered
+from reconciler.model.records import dataclass
 from reconciler.operations import pipeline, session
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Loaded, Location, Session, timestamp

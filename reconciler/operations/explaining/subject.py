@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model import Address, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.problem_codes import ProblemCode, catalogue
 from reconciler.model.problems import Problem, Problems, did_you_mean
+from reconciler.model.records import dataclass
 from reconciler.operations.explaining.schemas import Place, found, root, roots
 
 _STEP: Final = re.compile(r'\.?([^.\[\]"\']+)|\["([^"]*)"\]|\[\'([^\']*)\'\]|\[(\d*)\]')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.checks.setting_resources import completed
@@ -18,6 +17,7 @@ from reconciler.model import MISSING, Address, Effect, Environment, Json, Kind, 
 from reconciler.model.declared import partition_of
 from reconciler.model.masking import SENSITIVE
 from reconciler.model.paths import dotted, located, values_at
+from reconciler.model.records import dataclass
 from reconciler.operations.explaining import effects, plans
 from reconciler.operations.explaining.field import plain
 from reconciler.operations.explaining.schemas import Place

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.config.links import Linker
 from reconciler.model import Address, Kind, Live, Path, Ref, Template
 from reconciler.model.paths import values_at
+from reconciler.model.records import dataclass
 
 # attributes that nothing else has the text of; an id is one by its form
 _SURE: Final = ("arn", "arnPrefix", "uri")

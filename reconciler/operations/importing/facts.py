@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.account.reader import Reader
 from reconciler.model import Call, Json, Kind, Path, Refused
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import values_at
+from reconciler.model.records import dataclass
 
 _ARCHITECTURES: Final = ("", "/arm64", "/gpu", "/inf", "/neuron")
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.model import Address, Path
 from reconciler.model.masking import private_name
+from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import secret_arguments, secrets_in
 from reconciler.operations.importing.express import placed, walked
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from itertools import chain, count
 from typing import Final
 
 from reconciler.kinds import discover
 from reconciler.model import Kind, Scope
+from reconciler.model.records import dataclass
 from reconciler.operations.importing.found import LeftOut, Naming
 
 _UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_-]+")

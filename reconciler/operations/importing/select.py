@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 
 from reconciler.account.everything import Everything
 from reconciler.model import EMPTY, Call, Existing, Json, Kind, Live, Ref, Refused, Unreadable
 from reconciler.model.paths import values_at
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import walk
 from reconciler.operations.importing.found import LeftOut, Naming
 

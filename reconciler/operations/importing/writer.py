@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.config.yaml import addition
@@ -17,6 +17,7 @@ from reconciler.config.yaml.emit import Member, Style, lines
 from reconciler.model import Address
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.importing import layout
 from reconciler.operations.importing.existing import NOTHING, Existing
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut

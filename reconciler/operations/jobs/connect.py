@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model import Call
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs import watch
 from reconciler.operations.jobs.desk import Desk
 from reconciler.operations.jobs.family import member_ids

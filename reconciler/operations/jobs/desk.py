@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any, Final, Protocol
 
@@ -17,6 +17,7 @@ from reconciler.kinds import discover
 from reconciler.model import NAME_TAG, Address, Call, Environment, Json, Kind, Live, Query, Refused, Resource
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.resources import Sought
 from reconciler.operations.session import Session
 

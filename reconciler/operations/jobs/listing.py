@@ -9,11 +9,11 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from reconciler.model import Json
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs import shown
 from reconciler.operations.jobs.desk import OPEN, Desk, last
 

@@ -13,10 +13,11 @@ import heapq
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.model import Call, Json, Refused
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs import family, streams, watch
 from reconciler.operations.jobs.desk import Desk, Passing, chunks
 from reconciler.operations.jobs.streams import NoStream, Stream

@@ -10,10 +10,10 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.model import Call, Json, Refused
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs.desk import Desk, chunks
 from reconciler.operations.jobs.watch import over
 

@@ -10,10 +10,10 @@ https://docs.aws.amazon.com/batch/latest/userguide/using_awslogs.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs.watch import over
 
 GROUP: Final = "/aws/batch/job"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from reconciler.model import Address, Call, Declared, Json, Kind, Refused, Resou
 from reconciler.model import problem_codes as codes
 from reconciler.model.jobs import Overrides, Submission, Takes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs import stop
 from reconciler.operations.jobs.desk import Desk, Queue, declared_of, job_id, kinds_that
 

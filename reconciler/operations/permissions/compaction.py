@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from os.path import commonprefix
 from typing import Final
 
 from reconciler.model import OWNER_TAG, Kind
+from reconciler.model.records import dataclass
 from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.actions import REQUEST_TAG, RESOURCE_TAG
 from reconciler.operations.permissions.merging import matches

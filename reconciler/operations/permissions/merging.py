@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final, TypeAlias
 
 from reconciler.model import Scope
+from reconciler.model.records import dataclass
 from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.needs import ANY, Need
 

@@ -12,10 +12,11 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import Any
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.batch.messages import exists, missing
 from reconciler.sandbox.batch.settings import Settings
 from reconciler.sandbox.batch.surroundings import Interface, Log, Machine, Surroundings

@@ -13,9 +13,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
+
+from reconciler.model.records import dataclass
 
 Context: TypeAlias = Mapping[str, tuple[str, ...]]
 """Condition key, in lower case -> its values; a key that the request does not have is missing."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, TypeAlias, TypeVar
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.batch.fleet import Fleet
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.services._eventual_consistency import EventualConsistency

@@ -5,8 +5,7 @@ The list is read from moto to its end and cut into pages here, with a token that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from reconciler.model.records import dataclass
 from reconciler.sandbox.services._hooks import ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 

@@ -12,11 +12,12 @@ import heapq
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.wire import Json, Refusal, Reply, Request
 
 LONGEST, LONGEST_READS = 20_000, 5_000  # events kept, of those that write and of those that read

@@ -13,11 +13,12 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.services._schedule_times import moments

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.kinds.batch._diagnosis import around, causes, facts, sizes
@@ -19,6 +19,7 @@ from reconciler.kinds.common.declared import entries, items, mapping
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Certainty, Suspect
+from reconciler.model.records import dataclass
 
 GROUPS: Final = "autoscaling:DescribeAutoScalingGroups"
 ACTIVITIES: Final = "autoscaling:DescribeScalingActivities"

@@ -7,7 +7,6 @@ decides only where none of them does. A timed-out job may show exit code 137, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from reconciler.kinds.batch._diagnosis import causes
@@ -15,6 +14,7 @@ from reconciler.kinds.batch._diagnosis.causes import Row
 from reconciler.kinds.batch._diagnosis.facts import Attempt
 from reconciler.model import Json
 from reconciler.model.diagnosis import Certainty, Evidence
+from reconciler.model.records import dataclass
 
 JOBS: Final = "batch:DescribeJobs"
 LOGS: Final = "logs:GetLogEvents"

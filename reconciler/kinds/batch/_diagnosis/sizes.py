@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from reconciler.kinds.batch._diagnosis.facts import Needs
 from reconciler.kinds.common.declared import as_int, at, entries, items, mapping
 from reconciler.model import Json
+from reconciler.model.records import dataclass
 
 RESERVED: Final = 32  # MiB that the agent of AWS Batch's images keeps
 SURE, PROPOSED = 0.95, 0.96  # shares of the advertised memory that fit, and that are worth proposing

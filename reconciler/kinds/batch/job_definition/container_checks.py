@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,6 +18,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import private_name, without_tokens
+from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import is_itself_a_secret, is_number_or_path, secrets_in
 from reconciler.model.units import amount_in
 

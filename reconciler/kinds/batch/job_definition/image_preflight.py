@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.common.declared import as_text, items, mapping
 from reconciler.model import Address, Call, Json, Path, Reads, Refused
 from reconciler.model.preflight import DOWNLOAD, Check, Fit, Ground
+from reconciler.model.records import dataclass
 
 REPOSITORIES: Final = "repositories"
 _URI: Final = re.compile(

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE, MANAGED_INSTANCES, quantity
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, items, mapping
 from reconciler.model import Json, Path
+from reconciler.model.records import dataclass
 
 EKS: Final = "EKS"
 VCPU, MEMORY, GPU = "VCPU", "MEMORY", "GPU"

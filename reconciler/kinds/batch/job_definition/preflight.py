@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch import _capacity_quotas as quotas
@@ -27,6 +27,7 @@ from reconciler.kinds.common.declared import as_text, at, entries, items
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Address, Call, Declared, Json, Reads, Refused, Resource, Verb
 from reconciler.model.preflight import Check, Fit, Ground
+from reconciler.model.records import dataclass
 
 QUEUES: Final = "jobQueues"
 ORDER, MEMBER = "computeEnvironmentOrder", "computeEnvironment"

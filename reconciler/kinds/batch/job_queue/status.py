@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.kinds.batch._diagnosis import causes, facts, failures
@@ -18,6 +18,7 @@ from reconciler.kinds.batch._status import MOST_NAMES, Asking, by_name
 from reconciler.kinds.common.declared import as_int, at, is_given
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Call, Json, Reads
+from reconciler.model.records import dataclass
 from reconciler.model.status import COUNTED, Asked, Blocked, Failed, Front, Line, Part, Share, StatusReader
 
 WAITING: Final = ("SUBMITTED", "PENDING", "RUNNABLE")

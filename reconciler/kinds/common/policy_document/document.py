@@ -20,13 +20,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 from reconciler.kinds.common.json_text import from_json
 from reconciler.model import Json, Later, Reference, Template, Text
+from reconciler.model.records import dataclass
 
 DocumentKind: TypeAlias = Literal["trust", "identity", "resource"]
 
