@@ -36,7 +36,6 @@ from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
 from reconciler.kinds.iam import _grants
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
-from reconciler.kinds.iam._role_audit import AUDIT
 from reconciler.kinds.iam._role_events import RECORDED
 from reconciler.model import (
     Access,
@@ -66,6 +65,10 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.iam._role_audit import AUDIT
 
 FIELDS = {
     "path": Field(effect=Effect.REPLACE, default="/"),

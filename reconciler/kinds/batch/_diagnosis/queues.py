@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from reconciler.kinds.batch._diagnosis import access, capacity, causes, network, waiting
 from reconciler.kinds.batch._diagnosis import around as surroundings
-from reconciler.kinds.batch._diagnosis import capacity, causes, network, waiting
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.capacity import State
 from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, QUEUES, Desk, evidence, sorted_suspects, sure
 from reconciler.kinds.common.declared import as_int, entries, mapping
 from reconciler.model import Call, Json, Reads
-from reconciler.model.diagnosis import Certainty, Diagnosis, Evidence, Question, Suspect
+from reconciler.model.diagnosis import Certainty, Diagnoser, Diagnosis, Evidence, Question, Suspect
 
 QUEUE: Final = "queue"
 ENVIRONMENT: Final = "environment"
@@ -149,3 +149,9 @@ def _diagnosis(
         asked=tuple(desk.asked),
         notes=notes,
     )
+
+
+DIAGNOSIS_OF_QUEUE: Final = Diagnoser(noun=QUEUE, by_name=of_queue, permissions=access.OF_JOBS)
+DIAGNOSIS_OF_ENVIRONMENT: Final = Diagnoser(
+    noun=ENVIRONMENT, by_name=of_environment, permissions=access.OF_ENVIRONMENTS
+)

@@ -24,15 +24,11 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.batch._diagnosis import access, queues
 from reconciler.kinds.batch.compute_environment import (
-    audit,
     drain,
     effects,
     images,
-    preflight,
     side_effects,
-    status,
     template_names,
     waits,
 )
@@ -68,7 +64,13 @@ from reconciler.model import (
     Scope,
     Want,
 )
-from reconciler.model.diagnosis import Diagnoser
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch._diagnosis.queues import DIAGNOSIS_OF_ENVIRONMENT
+    from reconciler.kinds.batch.compute_environment.audit import AUDIT
+    from reconciler.kinds.batch.compute_environment.preflight import preflight
+    from reconciler.kinds.batch.compute_environment.status import READER
 
 READ_ONLY = frozenset(
     {"computeEnvironmentArn", "ecsClusterArn", "status", "statusReason", "uuid", "containerOrchestrationType"}
@@ -428,8 +430,8 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
-    audit=audit.AUDIT,
-    status=status.READER,
+    audit=AUDIT,
+    status=READER,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,
@@ -470,9 +472,9 @@ KIND = Kind(
     deletion_effect=deletion_effect,
     notes=images.notes,
     refresh=images.refresh,
-    preflight=preflight.preflight,
+    preflight=preflight,
     side_effects=side_effects.side_effects,
     referrers=referrers,
     dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
-    diagnosis=Diagnoser(noun=queues.ENVIRONMENT, by_name=queues.of_environment, permissions=access.OF_ENVIRONMENTS),
+    diagnosis=DIAGNOSIS_OF_ENVIRONMENT,
 )

@@ -22,16 +22,11 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.job_definition import (
-    audit,
     container_fields,
     dependents,
-    diagnosis,
     images,
-    preflight,
-    retries,
     retry_strategy,
     rule_sets,
-    submission,
 )
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
@@ -62,6 +57,14 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch.job_definition.audit import AUDIT
+    from reconciler.kinds.batch.job_definition.diagnosis import DIAGNOSIS
+    from reconciler.kinds.batch.job_definition.preflight import preflight
+    from reconciler.kinds.batch.job_definition.retries import retries
+    from reconciler.kinds.batch.job_definition.submission import submission
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
@@ -344,7 +347,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
-    audit=audit.AUDIT,
+    audit=AUDIT,
     file="jobs",
     other_tools=OTHER_TOOLS,
     access=ACCESS,
@@ -384,10 +387,10 @@ KIND = Kind(
     check=check,
     relations=images.relations,
     disruption=disruption,
-    retries=retries.retries,
-    preflight=preflight.preflight,
-    diagnosis=diagnosis.DIAGNOSIS,
-    submits=submission.submission,
+    retries=retries,
+    preflight=preflight,
+    diagnosis=DIAGNOSIS,
+    submits=submission,
     deletion_effect=deletion_effect,
     dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
     referrers=dependents.referrers,
