@@ -19,12 +19,13 @@ from reconciler.cli.options import environments, is_environment, of_kinds, varia
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.jobs import Overrides
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.jobs.desk import STATUSES, Desk, WallClock, job_id
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SPAN: Final = re.compile(r"(?:[0-9]+[smhdw])+|[0-9]+")
+_SPAN: Final = regex(r"(?:[0-9]+[smhdw])+|[0-9]+")
 _COMMAND: Final = "write it as for a shell, or as a JSON list of texts"
 _TIME: Final = "write 90s, 15m, 2h, 3d, or a time such as 2026-01-31T12:00:00Z"
 

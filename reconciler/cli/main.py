@@ -18,11 +18,12 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model import problems
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.session import mask_of_environ, mask_of_webhooks
 from reconciler.render.progress import ignore_broken_pipe
 
-_SINGLE_DASH: Final = re.compile(r"(?P<name>-[A-Za-z][\w-]+)(?P<value>(=.*)?)", re.DOTALL)
+_SINGLE_DASH: Final = regex(r"(?P<name>-[A-Za-z][\w-]+)(?P<value>(=.*)?)", re.DOTALL)
 _REPORT: Final = "please report it; `reconcile --debug ...` shows where it happened"
 LONGEST: Final = 300  # characters of a path that are shown
 

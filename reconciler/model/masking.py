@@ -21,6 +21,8 @@ from html import escape
 from typing import Final
 from urllib.parse import quote, quote_plus
 
+from .patterns import regex
+
 SENSITIVE: Final = "(sensitive)"
 SHORT: Final = 4  # a secret with fewer characters is masked in quotes only
 LINE: Final = 6  # a line of a longer secret with fewer characters is not masked by itself
@@ -35,11 +37,11 @@ _UNSAFE: Final = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f"
 )
-_CONTROL: Final = re.compile(f"[{_UNSAFE}]")
-_BREAKS: Final = re.compile(f"[\t\n{_UNSAFE}]")
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/=_-]")
-_CUT: Final = re.compile(r" ?(?:\.\.\.|\u2026)")
-_PRIVATE: Final = re.compile(
+_CONTROL: Final = regex(f"[{_UNSAFE}]")
+_BREAKS: Final = regex(f"[\t\n{_UNSAFE}]")
+_BASE64: Final = regex(r"[A-Za-z0-9+/=_-]")
+_CUT: Final = regex(r" ?(?:\.\.\.|\u2026)")
+_PRIVATE: Final = regex(
     r"(?i)(?:pass(word|wd|phrase)s?|(?<![a-z])(pass|pwd)|(secret|credential)s?|token|(private|secret|access|api|auth|encryption|signing)[-_.]?key)"
     r"(?:[-_.]?[0-9]{1,3})?$"
 )
@@ -47,7 +49,7 @@ _PRIVATE: Final = re.compile(
 
 # Keys and tokens by the form that their issuers gave them so that they can be found:
 # https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns
-_TOKEN: Final = re.compile(
+_TOKEN: Final = regex(
     r"(?<![A-Za-z0-9])(?:"
     r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
     r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}|npm_[A-Za-z0-9]{36,}|hf_[A-Za-z0-9]{30,}"
@@ -63,8 +65,8 @@ _MARKS: Final = (
     *("k_test_", "sk-", "AIza", "SG.", "eyJ", "PRIVATE KEY-----", "hooks.slack.com"),
 )
 # A secret access key of AWS: forty characters that nobody chose. Names are made of words: small letters in a row
-_FORTY: Final = re.compile(r"(?<![\w/+=.-])[A-Za-z0-9/+]{40}(?![\w/+=.-])")
-_IN_WORDS: Final = re.compile(r"(?=[a-z][a-z])")
+_FORTY: Final = regex(r"(?<![\w/+=.-])[A-Za-z0-9/+]{40}(?![\w/+=.-])")
+_IN_WORDS: Final = regex(r"(?=[a-z][a-z])")
 MOST_IN_WORDS: Final = 14
 
 
@@ -83,7 +85,7 @@ def _if_random(match: re.Match[str]) -> str:
     return text if chosen or len(_IN_WORDS.findall(text)) > MOST_IN_WORDS else SENSITIVE
 
 
-_MEMBER: Final = re.compile(r"[A-Za-z_]{1,24}")
+_MEMBER: Final = regex(r"[A-Za-z_]{1,24}")
 
 
 def is_no_name(text: object) -> bool:
@@ -225,7 +227,7 @@ def _any_of(forms: Iterable[str], quoted: Iterable[str] = ()) -> re.Pattern[str]
     return re.compile("|".join(branches)) if branches else None
 
 
-_SECRET_WORD = re.compile(r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|PRIVATE|(^|_)PASS(_|$)|KEY$")
+_SECRET_WORD = regex(r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|PRIVATE|(^|_)PASS(_|$)|KEY$")
 
 
 def looks_secret(name: str) -> bool:

@@ -15,22 +15,24 @@ from functools import lru_cache
 
 from reconciler.model.masking import SENSITIVE, private_name
 
-_HINT = re.compile(
+from .patterns import regex
+
+_HINT = regex(
     r"(?i)pass|pwd|secret|token|credential|key|://|AKIA|gh[a-z]_|PRIVATE|curl|wget|mysql|maria|login|authorization"
     r"|identified|net\s+user|openssl|securestring"
 )
 _VALUE = r"""(?:\\?"(?P<double>[^"\n]+?)\\?"|\$?'(?P<single>[^'\n]+)'|(?P<bare>[^\s"'`,;|&<>=][^\s"'`,;|&<>]*))"""
 # A name and its value, by what stands between them
 _GIVEN = (
-    re.compile(
+    regex(
         r"(?<![\w$.-])(?<!\$\{)(?:--?)?(?P<name>[A-Za-z][\w.-]*)"
         r"(?:[\"']?\s*:\s+|\\?[\"']\s*:\s*|[\"']?[ \t]*(?:=>|:?=)[ \t]*|(?<=\w)[ \t]+)" + _VALUE
     ),
-    re.compile(r"\$\{(?P<name>\w+):?[-=]" + _VALUE.replace("`,;|&<>]*", "`,;|&<>}]*")),
-    re.compile(r"(?m)(?:^|[\s;&])(?:ENV|setx|setenv|configure set)\s+(?P<name>\w[\w.-]*)[ \t]+" + _VALUE),
-    re.compile(r"<(?P<name>[A-Za-z][\w.-]*)>(?P<bare>[^<>\s]+)</"),
+    regex(r"\$\{(?P<name>\w+):?[-=]" + _VALUE.replace("`,;|&<>]*", "`,;|&<>}]*")),
+    regex(r"(?m)(?:^|[\s;&])(?:ENV|setx|setenv|configure set)\s+(?P<name>\w[\w.-]*)[ \t]+" + _VALUE),
+    regex(r"<(?P<name>[A-Za-z][\w.-]*)>(?P<bare>[^<>\s]+)</"),
 )
-_KNOWN = re.compile(
+_KNOWN = regex(
     r"(?P<key>-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
     r"|(?P<id>\b(?:AKIA[0-9A-Z]{16}|gh[a-z]_[0-9A-Za-z]{30,}|xox[a-z]-[0-9A-Za-z-]{10,}|sk_live_[0-9A-Za-z]{16,}"
     r"|tskey-[a-z]+-[\w-]{8,}|hvs\.[\w-]{20,}))"
@@ -39,7 +41,7 @@ _KNOWN = re.compile(
 _WORD, _LINE = r"""[^\s"'`|;]+""", r"(?:[^\n|;]|\\\n){0,300}?"
 # Passwords that well-known commands, headers and files have in a place of their own, without a name
 _PLACES = tuple(
-    re.compile(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})"""))
+    regex(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})"""))
     for pattern in (
         r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s:/@\"']*:(?P<value>[^\s/@\"']+)@",
         r"[\"' \t:]\w[\w.-]*:(?P<value>[^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?chpasswd",
@@ -60,13 +62,11 @@ _PLACES = tuple(
         r"\blogin\s+\S+\s+password\s+PASSWORD",
     )
 )
-_FILLED_IN = re.compile(
-    r"[$<%{`(\[*]|Ref::|arn:|/|\.\.\.|(?:true|false|yes|no|null|none)$|\(sensitive\)", re.IGNORECASE
-)
-_NUMBER_OR_PATH = re.compile(r"\d{1,3}|[a-z0-9_.-]+(/[a-z0-9_.-]+)+")
+_FILLED_IN = regex(r"[$<%{`(\[*]|Ref::|arn:|/|\.\.\.|(?:true|false|yes|no|null|none)$|\(sensitive\)", re.IGNORECASE)
+_NUMBER_OR_PATH = regex(r"\d{1,3}|[a-z0-9_.-]+(/[a-z0-9_.-]+)+")
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html#SecretsManager-CreateSecret-request-Name
-_REFERENCE = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,512}")
-_ODD = re.compile(r"[+=@](?!.*\.[a-z]+$)")
+_REFERENCE = regex(r"[A-Za-z0-9/_+=.@:-]{1,512}")
+_ODD = regex(r"[+=@](?!.*\.[a-z]+$)")
 
 
 def is_number_or_path(value: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Final, NoReturn, TypeAlias
 
+from .patterns import regex
 from .records import dataclass
 
 Json: TypeAlias = Mapping[str, Any]
@@ -73,7 +73,7 @@ REGION_TAG: Final = "reconciler/region"  # of the owner of what exists once for 
 AGAIN_TAG: Final = "reconciler/registered-after"  # on a revision that --replace requested: the number of the one before
 KEEP_TAG: Final = "reconciler/prevent-destroy"  # lifecycle.preventDestroy, for undeclared resources
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PLAIN_NAME = regex(r"[A-Za-z0-9_-]+")
 
 
 class Missing(Enum):

@@ -17,6 +17,7 @@ from typing import Final
 from reconciler.config import discovery, loader
 from reconciler.config.given import Given
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.model.values import Pos
@@ -24,7 +25,7 @@ from reconciler.operations.session import Location
 
 Names = Mapping[Location, str]
 _LONGEST: Final = 64
-_ODD: Final = re.compile(r"[^\w.-]", re.ASCII)
+_ODD: Final = regex(r"[^\w.-]", re.ASCII)
 
 
 def ids(names: Names, top: Path) -> dict[Location, str]:

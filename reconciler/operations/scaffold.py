@@ -18,6 +18,7 @@ from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model import examples
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.operations import editor_schema
 
@@ -25,7 +26,7 @@ HERE: Final = Path(__file__).parents[1]
 MINIMAL: Final = "minimal"
 _SCHEMA_LINE: Final = "# yaml-language-server: $schema=environment.schema.json\n"
 _OF_REPOSITORIES: Final = ("README", "LICENSE", "LICENCE", "COPYING", "CODEOWNERS")
-_NAME = re.compile(r"[^a-z0-9-]+")
+_NAME = regex(r"[^a-z0-9-]+")
 _README: Final = "README.md"
 _PREFIX: Final = """\
 environment: {name}

@@ -22,6 +22,7 @@ from reconciler.model import EMPTY, Environment, Options, Plan, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import looks_secret
+from reconciler.model.patterns import regex
 from reconciler.model.preflight import NOTHING, Asked
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
@@ -41,8 +42,8 @@ _ENDPOINT: Final = "AWS_ENDPOINT_URL"
 # What data that AWS cannot have sent raises where its types are relied on
 _MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # Where notices are sent: the address is the secret, wherever it was typed, also without https://
-_WEBHOOK: Final = re.compile(r"(?i)\b(?:slack|webhook):(?P<to>\S+)|(?P<url>https?://\S*hook\S*)")
-_ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
+_WEBHOOK: Final = regex(r"(?i)\b(?:slack|webhook):(?P<to>\S+)|(?P<url>https?://\S*hook\S*)")
+_ADDRESS: Final = regex(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from reconciler.kinds import discover
 from reconciler.model import Call, Environment, Live, Options, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.operations import pipeline
@@ -42,7 +42,7 @@ BEGINNING: Final = f'{{\n "file": "{MARK}'.encode()
 _HEAD: Final = BEGINNING + f'{VERSION}",\n'.encode()
 _NEW: Final = "take one with `reconcile snapshot ENV --out FILE`"
 _TIME: Final = "(time)"
-_ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_ISO: Final = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 # What data that AWS cannot have sent raises where its types are relied on
 _MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 

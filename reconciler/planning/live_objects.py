@@ -9,9 +9,10 @@ from typing import Final
 
 from reconciler.model import NAME_TAG, Kind, Live
 from reconciler.model.paths import values_at
+from reconciler.model.patterns import regex
 
 BY_TAG_ONLY: Final = "owned by tag only; not created under this name by this tool"
-_DERIVED: Final = re.compile(r"(.*)[-_][0-9a-f]{6}(-2)?", re.DOTALL)
+_DERIVED: Final = regex(r"(.*)[-_][0-9a-f]{6}(-2)?", re.DOTALL)
 
 
 def state(live: Live) -> str:

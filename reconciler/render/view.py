@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from reconciler.model import EMPTY, MISSING, Call, Change, Plan, Reference, Resource, ResourcePlan, Verb
 from reconciler.model.paths import located
+from reconciler.model.patterns import regex
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
 from reconciler.model.records import dataclass
@@ -33,7 +34,7 @@ _SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOP
 _ORDER: Final = tuple(
     verb.value for verb in (Verb.DELETE, Verb.REPLACE, Verb.UPDATE, Verb.ADOPT, Verb.CREATE, Verb.NOOP)
 )
-_REVISION: Final = re.compile(r"\brevision \d+")
+_REVISION: Final = regex(r"\brevision \d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ https://docs.splunk.com/Documentation/Splunk/latest/Data/HECRESTendpoints (paths
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch.surroundings import Log
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.wire import Json, Reply, Request
@@ -22,7 +22,7 @@ from reconciler.sandbox.wire import Json, Reply, Request
 PATH = "/services/collector"
 _MEMORY = "collector"
 _MOST = 10_000
-_HOST = re.compile(r"[\w.:\[\]-]+")
+_HOST = regex(r"[\w.:\[\]-]+")
 _ADDRESSES = {"splunk": "splunk-url", "fluentd": "fluentd-address", "gelf": "gelf-address", "syslog": "syslog-address"}
 _LABELS = {"splunk-source": "source", "splunk-sourcetype": "sourcetype", "splunk-index": "index"}
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import threading
 import time
 import traceback
@@ -27,6 +26,7 @@ from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
 from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
@@ -50,12 +50,12 @@ REGION = "eu-west-1"
 _MASKED = frozenset(
     {"WebIdentityToken", "SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"}
 )
-_SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
+_SECRET = regex(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/.+")
-_USER_KEY = re.compile(r"AKIA\w{16}")
-_ROLE_KEY = re.compile(rb"<AccessKeyId>(ASIA\w+)</AccessKeyId>")
+_ACCOUNT = regex(r"[0-9]{12}")
+_ROLE = regex(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/.+")
+_USER_KEY = regex(r"AKIA\w{16}")
+_ROLE_KEY = regex(rb"<AccessKeyId>(ASIA\w+)</AccessKeyId>")
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_ima
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox import collector
 from reconciler.sandbox.batch.surroundings import Container, Failure, Log, Start
 from reconciler.sandbox.services import Account
@@ -25,7 +25,7 @@ from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.wire import Refusal
 
 _NOT_STARTED = "Task failed to start"
-IMAGE = re.compile(
+IMAGE = regex(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?"
     r"/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?"
 )

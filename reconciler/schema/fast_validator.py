@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from reconciler.model import Json, Template
+from reconciler.model.patterns import regex
 
 Check = Callable[[Any], bool]
 
@@ -32,7 +33,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
-_EXPRESSION = re.compile(r"\\\$\\\{")
+_EXPRESSION = regex(r"\\\$\\\{")
 
 
 def admitting_none(schema: Json) -> Json:

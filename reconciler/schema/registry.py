@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from reconciler.kinds import discover
 from reconciler.model import Json, Kind, Path, Pos
 from reconciler.model.masking import private_name
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem
 from reconciler.model.records import dataclass
 from reconciler.schema import messages, numbers
@@ -30,7 +31,7 @@ ENVIRONMENT = "settings.schema.json"
 SHARED = (ENVIRONMENT, "lifecycle.schema.json")
 TESTS = "tests.schema.json"
 _ENDING = ".schema.json"
-_SECTION = re.compile(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
+_SECTION = regex(r'^  "x-section": "([A-Za-z]+)"', re.MULTILINE)
 
 
 class SchemaExtension(Protocol):

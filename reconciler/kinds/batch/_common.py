@@ -37,6 +37,7 @@ from reconciler.model import (
     Sought,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 
 BUSY = On(message="is being modified", because="AWS has not finished an earlier change yet")
@@ -58,7 +59,7 @@ SETTLED = frozenset({"VALID", "INVALID"})
 INVALID = frozenset({"INVALID"})
 DELETED = frozenset({"DELETED"})
 
-NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
+NAME = regex(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 
 
 def described(operation: str, member: str, name: str, prefix: str, query: Query) -> Reads[list[Json]]:
@@ -227,7 +228,7 @@ def check_name(name: str, noun: str) -> list[Finding]:
     return [Finding((), why, hint, code=codes.INVALID_NAME)]
 
 
-_BURSTABLE = re.compile(r"t\d+[a-z]*(\..*)?")
+_BURSTABLE = regex(r"t\d+[a-z]*(\..*)?")
 
 
 def is_burstable(value: str) -> bool:

@@ -10,7 +10,6 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRouteTables.h
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from enum import Enum
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_text, at, entries, items, mapping
 from reconciler.model import EMPTY, Call, Json, Reads, Refused, Resource
+from reconciler.model.patterns import regex
 from reconciler.model.preflight import Ground
 from reconciler.model.records import dataclass
 
@@ -26,7 +26,7 @@ GROUPS: Final = "securityGroups"
 OF_HOSTS: Final = ("ecs", "ecs-agent", "ecs-telemetry")
 OF_IMAGES: Final = ("ecr.api", "ecr.dkr", "s3")
 HTTPS: Final = 443
-_SERVICE: Final = re.compile(r"amazonaws\.[^.]+\.(.+)")
+_SERVICE: Final = regex(r"amazonaws\.[^.]+\.(.+)")
 
 
 class Way(Enum):

@@ -18,7 +18,6 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolicy.html
 from __future__ import annotations
 
 import math
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -53,6 +52,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.audit import Audit
+from reconciler.model.patterns import regex
 
 FAIR, QUOTA = "fairsharePolicy", "quotaSharePolicy"
 SHARES = f"{FAIR}.shareDistribution"
@@ -60,7 +60,7 @@ MOST_SHARES = 500
 COMPLETE = {"shareDecaySeconds": 0, "computeReservation": 0, "shareDistribution": []}
 # Letters and digits are what AWS documents for share identifiers.
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html
-ACCEPTED, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\*?")
+ACCEPTED, DOCUMENTED = regex(r"[0-9A-Za-z_-]+\*?"), regex(r"[0-9A-Za-z]+\*?")
 
 
 def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:

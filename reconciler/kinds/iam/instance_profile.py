@@ -16,7 +16,6 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteInstanceProfile.ht
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -54,9 +53,10 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.audit import Audit
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 
-_ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
+_ROLE_ARN = regex(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
 
 # up to this number of profiles with unowned roles, the tags of each are read
 MAX_OTHERS = 100

@@ -13,7 +13,6 @@ https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.ht
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -43,6 +42,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 
 NAMES = {
@@ -61,7 +61,7 @@ FIELDS = {"description": Field(ignore=True), "customSuffix": Field(ignore=True)}
 
 ALREADY_EXISTS = (On("InvalidInput", "has been taken"),)
 
-_SUFFIX = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
+_SUFFIX = regex(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
 
 def _name(name: str, props: Json) -> str | None:

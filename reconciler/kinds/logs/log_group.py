@@ -14,7 +14,6 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagReso
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -57,6 +56,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known
 
@@ -69,8 +69,8 @@ RETENTION = (
 )
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagResource.html
 TAG_SYMBOLS = "_.:/=+-@"
-NAME = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
-KEY_ARN = re.compile(r"arn:[^:]+:kms:[^:]+:\d{12}:(key|alias)/.+")
+NAME = regex(r"[A-Za-z0-9_./#-]{1,512}")
+KEY_ARN = regex(r"arn:[^:]+:kms:[^:]+:\d{12}:(key|alias)/.+")
 
 FIELDS = {
     "retentionInDays": Field(),

@@ -19,7 +19,6 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -60,6 +59,7 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known, unsettled
 
@@ -80,7 +80,7 @@ ARN_FORMS = (rf"{_ARN}(?P<name>[^:]+){_REST}", rf"{_ARN}(?P<name>[^:]+)-[A-Za-z0
 
 ADOPTED = f"{OWNER_PREFIX}adopted-version"
 CURRENT = "AWSCURRENT"
-OUR_VERSION = re.compile(r"[0-9a-f]{64}")
+OUR_VERSION = regex(r"[0-9a-f]{64}")
 RECOVERY_DAYS = 30
 # a secret without its own key uses this one; DescribeSecret then returns no key
 DEFAULT_KEY = "alias/aws/secretsmanager"

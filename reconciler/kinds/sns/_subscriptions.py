@@ -14,6 +14,7 @@ from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.json_text import from_json
 from reconciler.kinds.common.replies import ok
 from reconciler.model import EMPTY, Call, Json, JsonText, On, Reads
+from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
 
 DEFAULTS: Mapping[str, str] = {
@@ -31,7 +32,7 @@ PENDING = "PendingConfirmation"
 LIST = "ListSubscriptionsByTopic"
 ABSENT = ("NotFound", "ResourceNotFound")
 
-_PASSWORD = re.compile(r"(https?://[^:/@]+):[^@/]*@", re.IGNORECASE)
+_PASSWORD = regex(r"(https?://[^:/@]+):[^@/]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

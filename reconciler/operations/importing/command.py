@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 from reconciler.config import files, names
 from reconciler.model import Address, Environment
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.importing import importer, moving
@@ -21,8 +21,8 @@ from reconciler.operations.importing.select import Index, Wanted
 from reconciler.operations.session import Loaded, Location
 
 BATCH: Final = "batch"
-_PLAIN: Final = re.compile(r"[^a-z0-9-]+")
-_NAME: Final = re.compile(r"[a-z0-9-]{1,63}")
+_PLAIN: Final = regex(r"[^a-z0-9-]+")
+_NAME: Final = regex(r"[a-z0-9-]{1,63}")
 _YAML: Final = (".yaml", ".yml")
 
 

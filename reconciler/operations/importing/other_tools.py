@@ -15,11 +15,12 @@ from typing import Final
 
 from reconciler.kinds import discover
 from reconciler.model import Kind, Scope
+from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
 from reconciler.operations.importing.found import LeftOut, Naming
 
-_UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_-]+")
-_ARN: Final = re.compile(r"arn:[^:]+:[^:]*:([^:]*):([^:]*):.+")
+_UNUSUAL: Final = regex(r"[^A-Za-z0-9_-]+")
+_ARN: Final = regex(r"arn:[^:]+:[^:]*:([^:]*):([^:]*):.+")
 NO_KIND: Final = "reconcile has no such kind: the other tool keeps it, and a look-up can find it"
 
 

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html and 
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
@@ -16,6 +15,7 @@ from reconciler.config import names
 from reconciler.kinds import discover
 from reconciler.model import NAME_TAG, Address, Call, Environment, Json, Kind, Live, Query, Refused, Resource
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.model.resources import Sought
@@ -27,7 +27,7 @@ OPEN: Final = (*WAITING, "STARTING", "RUNNING")
 ENDED: Final = ("SUCCEEDED", "FAILED")
 STATUSES: Final = (*OPEN, *ENDED)
 #: ``ID``, the child ``ID:3`` of an array, or the node ``ID#0``; or the ARN that ends with one.
-JOB_ID: Final = re.compile(
+JOB_ID: Final = regex(
     r"(?:arn:[^:]+:batch:[^:]*:[^:]*:job/)?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:[:#][0-9]+)?)"
 )
 

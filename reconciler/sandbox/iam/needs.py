@@ -15,6 +15,7 @@ from dataclasses import field
 from typing import Any
 from urllib.parse import unquote
 
+from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
 from reconciler.sandbox.iam import reference
 from reconciler.sandbox.iam.existing import Existing
@@ -62,7 +63,7 @@ _PASSED: Mapping[str, Mapping[str, str]] = {
     "sns:Subscribe": {"Attributes.SubscriptionRoleArn": "sns.amazonaws.com"},
 }
 _PROFILE = "computeResources.instanceRole"
-_FEEDBACK = re.compile(r"\w+FeedbackRoleArn")
+_FEEDBACK = regex(r"\w+FeedbackRoleArn")
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,13 @@ import hashlib
 import re
 from datetime import UTC, datetime
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
-_DATE = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
+_DATE = regex(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
 
 
 @RULES.after("DescribeImages")

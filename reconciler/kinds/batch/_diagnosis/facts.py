@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_int, at, entries, items, mapping
 from reconciler.model import Json
 from reconciler.model.attempts import Ending
+from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
 
 MI: Final = {"": 1 / 2**20, "k": 1e3 / 2**20, "m": 1e6 / 2**20, "g": 1e9 / 2**20, "t": 1e12 / 2**20}
 MI_OF_TWO: Final = {"ki": 1 / 1024, "mi": 1.0, "gi": 1024.0, "ti": 1024.0 * 1024}
-_QUANTITY: Final = re.compile(r"(?P<number>[0-9.]+)(?P<unit>[A-Za-z]*)")
+_QUANTITY: Final = regex(r"(?P<number>[0-9.]+)(?P<unit>[A-Za-z]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import Final
@@ -16,11 +15,12 @@ from reconciler.kinds.batch._diagnosis.failures import JOBS, Found
 from reconciler.kinds.common.declared import as_int, at, entries, mapping
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Certainty, Evidence, Suspect
+from reconciler.model.patterns import regex
 from reconciler.model.secrets_in_text import without_secrets
 
 LINES: Final = 30  # of a log that are read
 CHILDREN: Final = 100  # of an array that are described
-_INSTANCE: Final = re.compile(r"i-[0-9a-f]{8,17}")
+_INSTANCE: Final = regex(r"i-[0-9a-f]{8,17}")
 _OF_NODES: Final = frozenset({"attempts", "statusReason", "container"})
 _OF_HOSTS: Final = (ENVIRONMENTS, TEMPLATES)
 _HIDDEN: Final = "(a line with a secret)"

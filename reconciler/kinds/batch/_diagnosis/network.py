@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -15,6 +14,7 @@ from reconciler.kinds.batch._diagnosis.desk import TEMPLATES, Desk, evidence, su
 from reconciler.kinds.common.declared import at, entries, items, mapping
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Certainty, Suspect
+from reconciler.model.patterns import regex
 
 POLICY: Final = "AmazonEC2ContainerServiceforEC2Role"
 ACTIONS: Final = ("ecs:RegisterContainerInstance", "ecs:DiscoverPollEndpoint", "ecs:Poll")
@@ -24,7 +24,7 @@ _TARGETS: Final = (
     *("GatewayId", "NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "InstanceId"),
     *("LocalGatewayId", "CarrierGatewayId", "VpcPeeringConnectionId"),
 )
-_CLUSTER: Final = re.compile(r"ECS_CLUSTER\s*=\s*[\"']?(?P<name>[^\s\"']+)")
+_CLUSTER: Final = regex(r"ECS_CLUSTER\s*=\s*[\"']?(?P<name>[^\s\"']+)")
 
 
 def why_not_joined(desk: Desk, state: State) -> Reads[list[Suspect]]:

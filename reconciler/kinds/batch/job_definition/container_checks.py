@@ -18,6 +18,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import private_name, without_tokens
+from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import is_itself_a_secret, is_number_or_path, secrets_in
 from reconciler.model.units import amount_in
@@ -32,8 +33,8 @@ FARGATE_SIZES: Mapping[Decimal, tuple[int, ...]] = {
 ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration", "runtimePlatform", "ephemeralStorage")
 LINUX_NOT_ON_FARGATE = ("devices", "maxSwap", "sharedMemorySize", "swappiness", "tmpfs")
 VOLUME_KINDS = ("host", "efsVolumeConfiguration", "s3filesVolumeConfiguration")
-_SECRET_NAME = re.compile(r"passw(or)?d|secret|token|api_?key|access_?key|private_?key|credential", re.IGNORECASE)
-_NOT_SECRET_NAME = re.compile(r"(_|^)(arn|name|id|path|file|url|uri|endpoint|ttl|expiry|region)$", re.IGNORECASE)
+_SECRET_NAME = regex(r"passw(or)?d|secret|token|api_?key|access_?key|private_?key|credential", re.IGNORECASE)
+_NOT_SECRET_NAME = regex(r"(_|^)(arn|name|id|path|file|url|uri|endpoint|ttl|expiry|region)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,18 +11,18 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetDownloadUrlForL
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.common.declared import as_text, items, mapping
 from reconciler.model import Address, Call, Json, Path, Reads, Refused
+from reconciler.model.patterns import regex
 from reconciler.model.preflight import DOWNLOAD, Check, Fit, Ground
 from reconciler.model.records import dataclass
 
 REPOSITORIES: Final = "repositories"
-_URI: Final = re.compile(
+_URI: Final = regex(
     r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.(?:aws|amazonwebservices\.com\.cn))"
     r"/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]+))?"
 )

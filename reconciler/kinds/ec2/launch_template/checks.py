@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,11 +15,12 @@ from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.secrets_in_text import secrets_in
 from reconciler.model.stand_ins import known
 
-NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
-IMAGE = re.compile(r"ami-[0-9a-f]+|resolve:ssm:\S+")
+NAME = regex(r"[a-zA-Z0-9().\-/_]{3,128}")
+IMAGE = regex(r"ami-[0-9a-f]+|resolve:ssm:\S+")
 TAGGED = ("instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu")
 MAX_DESCRIPTION = 255
 # sizes in GiB and IOPS by volume type
