@@ -20,8 +20,8 @@ from reconciler.model import problems
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK
 from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations.session import mask_of_environ, mask_of_webhooks
-from reconciler.render.progress import ignore_broken_pipe
+from reconciler.operations.masks import mask_of_environ, mask_of_webhooks
+from reconciler.render.broken_pipe import ignore_broken_pipe
 
 _SINGLE_DASH: Final = regex(r"(?P<name>-[A-Za-z][\w-]+)(?P<value>(=.*)?)", re.DOTALL)
 _REPORT: Final = "please report it; `reconcile --debug ...` shows where it happened"

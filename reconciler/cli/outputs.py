@@ -16,8 +16,11 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
-from reconciler.operations import own_files, saved_plan
-from reconciler.operations.session import timestamp
+from reconciler.model.when_used import when_used
+from reconciler.operations.timestamps import timestamp
+
+with when_used():
+    from reconciler.operations import own_files, saved_plan
 
 if TYPE_CHECKING:
     from reconciler.render.failure import Failure

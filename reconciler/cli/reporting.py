@@ -19,15 +19,20 @@ from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.preflight import Asked, Level
 from reconciler.model.problems import Problem, ordered
-from reconciler.operations import pipeline, session, shown_plan
-from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Loaded, Session, timestamp
-from reconciler.operations.shown_plan import Shown
-from reconciler.render import changes, html, markdown, text, view
-from reconciler.render import json as as_json
+from reconciler.model.when_used import when_used
+from reconciler.operations.timestamps import timestamp
+from reconciler.render.broken_pipe import ignore_broken_pipe
 from reconciler.render.difference import WIDTH
 from reconciler.render.mask import Mask
-from reconciler.render.progress import Progress, ignore_broken_pipe
+
+with when_used():
+    from reconciler.operations import pipeline, session, shown_plan
+    from reconciler.operations.pipeline import Planned
+    from reconciler.operations.session import Loaded, Session
+    from reconciler.operations.shown_plan import Shown
+    from reconciler.render import changes, html, markdown, text, view
+    from reconciler.render import json as as_json
+    from reconciler.render.progress import Progress
 
 
 def read(

@@ -14,7 +14,7 @@ import typer
 from reconciler.cli import interrupts
 from reconciler.model.exit_codes import INTERRUPTED
 from reconciler.operations.stop import StopRequest
-from reconciler.render.progress import ignore_broken_pipe
+from reconciler.render.broken_pipe import ignore_broken_pipe
 
 
 @contextmanager

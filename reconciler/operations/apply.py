@@ -25,8 +25,9 @@ from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.operations import journal, pipeline, saved_plan
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Session, lock_of, make_plan, timestamp
+from reconciler.operations.session import Session, lock_of, make_plan
 from reconciler.operations.stop import StopRequest
+from reconciler.operations.timestamps import timestamp
 from reconciler.render import checksum, report
 
 if TYPE_CHECKING:

@@ -27,8 +27,9 @@ from reconciler.model.records import dataclass
 from reconciler.operations import pipeline
 from reconciler.operations.own_files import foreign, put, try_put
 from reconciler.operations.sealed import Place, Sealer, in_place, opened, secrets_of, variables_of
-from reconciler.operations.session import Loaded, Session, timestamp
+from reconciler.operations.session import Loaded, Session
 from reconciler.operations.taken import Taken
+from reconciler.operations.timestamps import timestamp
 
 if TYPE_CHECKING:
     from reconciler.account.client import AwsClient

@@ -17,7 +17,7 @@ from reconciler.cli.terminal import Terminal, colour
 from reconciler.model.audit import AuditReport
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.operations.audit import command
-from reconciler.operations.session import timestamp
+from reconciler.operations.timestamps import timestamp
 from reconciler.render import audit as rendered
 from reconciler.render import json as as_json
 from reconciler.render.text import Paint

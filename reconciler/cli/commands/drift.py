@@ -38,7 +38,8 @@ from reconciler.operations import session
 from reconciler.operations.drift import fleet, notify, shards, unsent
 from reconciler.operations.drift.since import Earlier, read
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Location, Session, timestamp
+from reconciler.operations.session import Location, Session
+from reconciler.operations.timestamps import timestamp
 from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
 from reconciler.render.drift_view import Checked, Report
 from reconciler.render.failure import Failure

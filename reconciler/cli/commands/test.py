@@ -21,9 +21,10 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
-from reconciler.operations.session import Location, timestamp
+from reconciler.operations.session import Location
 from reconciler.operations.testing.accounts import without_aws_settings
 from reconciler.operations.testing.run import Runner
+from reconciler.operations.timestamps import timestamp
 from reconciler.render import json as as_json
 from reconciler.render import tested, text
 from reconciler.render.failure import Failure

@@ -18,6 +18,7 @@ from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.operations import session
 from reconciler.operations.audit.examine import examine
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.session import Loaded, Location, Session
 
 WAITS: Final = (1.0, 2.0, 4.0)  # seconds before a read is sent again
@@ -26,7 +27,7 @@ WAITS: Final = (1.0, 2.0, 4.0)  # seconds before a read is sent again
 def connect(environ: Mapping[str, str], *, region: str | None, profile: str | None, sandbox: bool) -> Session:
     """The account of the credentials of ``environ``, or the sandbox's. Raises Problems."""
     env = Environment(name="", region=region, profile=profile)
-    loaded = Loaded(Location(Path.cwd(), ""), env, (), session.mask_of_environ(environ))
+    loaded = Loaded(Location(Path.cwd(), ""), env, (), mask_of_environ(environ))
     endpoint = session.sandbox_endpoint(env, environ, asked=sandbox)
     try:
         return session.connect(loaded, environ, endpoint=endpoint)

@@ -27,8 +27,10 @@ from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.problems import Problem, Problems, ordered
 from reconciler.model.records import dataclass
 from reconciler.operations import pipeline, session
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Loaded, Location, Session, timestamp
+from reconciler.operations.session import Loaded, Location, Session
+from reconciler.operations.timestamps import timestamp
 from reconciler.planning.visibility import UNREADABLE_CODES
 from reconciler.render import drift_view
 from reconciler.render.drift_view import Checked, Status
@@ -190,7 +192,7 @@ class _Check:
     def load(self) -> Loaded | None:
         """Read and check the environment's files; None where they have errors."""
         self.started, self.name = time.monotonic(), files.name_of(self.location.target)
-        self.mask = session.mask_of_environ(self.settings.environ)
+        self.mask = mask_of_environ(self.settings.environ)
         loaded: list[Loaded] = []
         self._guarded(lambda: loaded.append(self._load()))
         return loaded[0] if loaded else None

@@ -22,7 +22,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.masking import single_line
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
-from reconciler.operations.session import LONG
+from reconciler.operations.masks import LONG
 from reconciler.render.drift_text import details
 from reconciler.render.drift_view import Checked, Report, Status
 

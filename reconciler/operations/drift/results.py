@@ -26,7 +26,7 @@ from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.operations.drift import since
 from reconciler.operations.drift.shards import MOST, Part
-from reconciler.operations.session import timestamp
+from reconciler.operations.timestamps import timestamp
 from reconciler.render import drift_stored
 from reconciler.render import json as as_json
 from reconciler.render.drift_view import Checked, Lazy, Status

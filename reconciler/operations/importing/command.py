@@ -18,6 +18,7 @@ from reconciler.operations.importing.attempt import Request
 from reconciler.operations.importing.importer import Result
 from reconciler.operations.importing.moving import NOWHERE, Origin
 from reconciler.operations.importing.select import Index, Wanted
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.session import Loaded, Location
 
 BATCH: Final = "batch"
@@ -103,7 +104,7 @@ def _new(target: Path, name: str | None) -> Loaded:
         message = f'"{made}" cannot name an environment'
         hint = "use a to z, 0 to 9 and hyphens, at most 63 in all"
         raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
-    return Loaded(Location(target, ""), Environment(name=made), (), session.mask_of_environ({}))
+    return Loaded(Location(target, ""), Environment(name=made), (), mask_of_environ({}))
 
 
 def document(result: Result, texts: Mapping[str, str]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.model.records import dataclass
 from reconciler.operations import session
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Loaded, Location, Session
 from reconciler.operations.testing import expectations, former
@@ -71,7 +72,7 @@ class _Environment:
     def run(self, test: Case) -> Tested:
         started = time.monotonic()
         environ = {**self.runner.environ, **test.value.get("env", {})}
-        mask = session.mask_of_environ(environ)
+        mask = mask_of_environ(environ)
         status = Status.PASSED
         name = ""
         found: Sequence[Problem] = ()
