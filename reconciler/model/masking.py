@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from html import escape
 from typing import Final
 from urllib.parse import quote, quote_plus
 
 from .patterns import regex
+from .when_used import when_used
+
+with when_used():
+    from base64 import b64encode
+    from html import escape
 
 SENSITIVE: Final = "(sensitive)"
 SHORT: Final = 4  # a secret with fewer characters is masked in quotes only

@@ -151,6 +151,8 @@ def _dataclass(
         own = set(vars(declared))
         if "__eq__" in own and vars(declared)["__hash__"] is None:
             own.discard("__hash__")  # Python's, and not the author's
+        if declared.__doc__ is None:
+            declared.__doc__ = declared.__name__  # or the standard library writes the signature, for 0.2 ms
         made: type = dataclasses.dataclass(init=False, repr=False, eq=False, kw_only=kw_only, slots=slots)(declared)
         methods = _methods(made, init=init, repr=repr, eq=eq, order=order, frozen=frozen, slots=slots)
         for name in methods.keys() - own:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import binascii
 import re
-from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from reconciler.model.masking import SENSITIVE, private_name
 
 from .patterns import regex
+from .when_used import when_used
+
+with when_used():
+    from base64 import b64decode
 
 _HINT = regex(
     r"(?i)pass|pwd|secret|token|credential|key|://|AKIA|gh[a-z]_|PRIVATE|curl|wget|mysql|maria|login|authorization"

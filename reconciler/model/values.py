@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -10,6 +9,10 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from .patterns import regex
 from .records import dataclass
+from .when_used import when_used
+
+with when_used():
+    from hashlib import scrypt
 
 Json: TypeAlias = Mapping[str, Any]
 Path: TypeAlias = tuple[str | int, ...]
@@ -218,7 +221,7 @@ def fingerprint(value: Any, salt: str) -> str:
     text = plain if isinstance(plain, str) else compact(plain)
     # replies may contain halves of surrogate pairs, since JSON can escape them one by one
     written, salted = (part.encode("utf-8", "surrogatepass") for part in (text, salt))
-    return hashlib.scrypt(written, salt=salted, n=2**14, r=8, p=1, dklen=32).hex()
+    return scrypt(written, salt=salted, n=2**14, r=8, p=1, dklen=32).hex()
 
 
 def compact(value: Any) -> str:

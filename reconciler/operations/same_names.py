@@ -6,7 +6,6 @@ pipeline distinguishes them by their directories (:func:`ids`).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,11 @@ from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.model.values import Pos
+from reconciler.model.when_used import when_used
 from reconciler.operations.session import Location
+
+with when_used():
+    from hashlib import sha256
 
 Names = Mapping[Location, str]
 _LONGEST: Final = 64
@@ -38,7 +41,7 @@ def ids(names: Names, top: Path) -> dict[Location, str]:
 
 def _id(name: str, path: str) -> str:
     found = f"{name}.{_ODD.sub('_', path.replace('/', '.'))}"
-    return found if len(found) <= _LONGEST else f"{name}.{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    return found if len(found) <= _LONGEST else f"{name}.{sha256(path.encode()).hexdigest()[:8]}"
 
 
 def name_of_id(word: str) -> str:

@@ -22,8 +22,8 @@ from typing import Any
 from reconciler.model import EMPTY
 from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
-from reconciler.sandbox.__main__ import MISSING_MOTO
 
+MISSING_MOTO = "the sandbox needs moto: pip install 'batch-reconcile[sandbox]'"
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 NOWHERE = "http://127.0.0.1:9/the-sandbox-was-not-started"
