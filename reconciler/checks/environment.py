@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, Final
 
 from reconciler.checks import containers, reference_targets, references, secrets, setting_resources, settings
-from reconciler.checks.findings import as_problem
 from reconciler.checks.ignored_rules import without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
@@ -37,8 +36,12 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.masking import SHORT, Cover, looks_secret, private_name
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, article, did_you_mean, one_of, ordered
+from reconciler.model.when_used import when_used
 from reconciler.schema import aws_model, registry
 from reconciler.schema.registry import Schemas
+
+with when_used():
+    from reconciler.checks.findings import as_problem
 
 Kinds = Mapping[str, Kind]
 

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.checks.findings import as_problem
 from reconciler.config import references
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Address, Declared, Finding, Kind, Path, Ref, Reference, Resource, Scope, Template
@@ -20,6 +19,10 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.checks.findings import as_problem
 
 _NAME = "NAME"
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from importlib import import_module
 from sys import _getframe
 from threading import RLock
@@ -29,17 +28,18 @@ _ONE_AT_A_TIME = RLock()
 class StandIn:
     """``name`` of a module, or of a package whose module it is, which is imported when it is used."""
 
+    _it: Any
+
     def __init__(self, module: str, name: str) -> None:
         self._where = module, name
 
-    @cached_property
-    def _it(self) -> Any:
-        module, name = self._where
-        found = import_module(module)
-        return getattr(found, name) if hasattr(found, name) else import_module(f"{module}.{name}")
-
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._it, name)
+        if name != "_it":
+            return getattr(self._it, name)
+        module, part = self._where
+        found = import_module(module)  # without a lock of ours: Python's own keep threads apart
+        self._it = getattr(found, part) if hasattr(found, part) else import_module(f"{module}.{part}")
+        return self._it
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: D102
         return self._it(*args, **kwargs)
@@ -58,6 +58,13 @@ class _From:
         return StandIn(self._module, name)
 
 
+def _absolute(name: str, level: int, package: str) -> str:
+    if not level:
+        return name
+    above = package.rsplit(".", level - 1)[0]
+    return f"{above}.{name}" if name else above
+
+
 @contextmanager
 def when_used() -> Iterator[None]:
     """Makes stand-ins of what the calling module imports within; see above."""
@@ -72,8 +79,8 @@ def when_used() -> Iterator[None]:
             fromlist: Sequence[str] | None = (),
             level: int = 0,
         ) -> Any:
-            if globals is importing and fromlist and not level:
-                return _From(name)
+            if globals is importing and fromlist:
+                return _From(_absolute(name, level, str(importing["__package__"])))
             return ordinary(name, globals, locals, fromlist or (), level)
 
         builtins.__import__ = later

@@ -28,11 +28,14 @@ from reconciler.model.exit_codes import STALE
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.model.values import SANDBOX
-from reconciler.operations.own_files import foreign, put
+from reconciler.model.when_used import when_used
 from reconciler.operations.pipeline import Planned, document
 from reconciler.operations.saved_variables import SavedVariable
 from reconciler.planning.visibility import UNREADABLE_CODES
-from reconciler.render.checksum import essence
+
+with when_used():
+    from reconciler.operations.own_files import foreign, put
+    from reconciler.render.checksum import essence
 
 MARK: Final = "reconcile-plan/"
 VERSION: Final = "5"

@@ -31,10 +31,13 @@ from reconciler.model import (
 from reconciler.model.masking import SENSITIVE, private_name
 from reconciler.model.paths import reuse_if_unchanged
 from reconciler.model.stand_ins import STAND_INS, has_unknown
+from reconciler.model.when_used import when_used
 from reconciler.planning.canonical import PLAIN, _canonical, _empty, canonical, sort_key
-from reconciler.planning.effects import effect_at
 from reconciler.planning.field_tree import FieldNode, along, field_tree
 from reconciler.planning.unknown_members import strip_unknown, with_unknown_members
+
+with when_used():
+    from reconciler.planning.effects import effect_at
 
 
 def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tuple[Diff, Json, Json]:

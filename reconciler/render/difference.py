@@ -21,8 +21,11 @@ from unicodedata import normalize
 from reconciler.model import compact
 from reconciler.model.masking import SENSITIVE, single_line
 from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
 from reconciler.render.mask import UNKNOWN
-from reconciler.render.pairing import moved, pairs
+
+with when_used():
+    from reconciler.render.pairing import moved, pairs
 
 WIDTH: Final = 110  # a value with more characters is not shown on one line with what it replaces
 AROUND: Final = 30  # characters shown on each side of a difference in a long line

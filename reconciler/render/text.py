@@ -8,10 +8,13 @@ from typing import Final
 
 from reconciler.model.paths import located
 from reconciler.model.problems import Problem
+from reconciler.model.when_used import when_used
 from reconciler.render.difference import WIDTH, Line
 from reconciler.render.mask import Mask
-from reconciler.render.ranges import ranges, within
 from reconciler.render.view import Entry, Group, LookupView, View
+
+with when_used():
+    from reconciler.render.ranges import ranges, within
 
 LISTED: Final = 12  # lines of names below changes that are equal; of deletions and interruptions all are listed
 _COLOURS: Final = {

@@ -24,11 +24,10 @@ from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem
 from reconciler.model.records import dataclass
 from reconciler.model.when_used import when_used
-from reconciler.schema import numbers
 from reconciler.schema.fast_validator import CompiledSchemas, admitting_none
 
 with when_used():
-    from reconciler.schema import messages
+    from reconciler.schema import messages, numbers
     from reconciler.schema.editor import EditorView
 
 ENVIRONMENT = "settings.schema.json"

@@ -44,7 +44,7 @@ def lamps(tmp_path, monkeypatch):
 
 
 def test_what_is_imported_when_used_is_imported_by_a_call_or_an_attribute(lamps):
-    within = {"__name__": "within", "when_used": when_used}
+    within = {"__name__": "within", "__package__": "", "when_used": when_used}
     exec(
         "with when_used():\n from lamps import bulb\n from lamps.bulb import light as shine, BULB\n from lamps.bulb import NONE",
         within,
@@ -63,7 +63,7 @@ def test_what_is_imported_when_used_is_imported_by_a_call_or_an_attribute(lamps)
 
 def test_only_the_module_that_asks_is_served_and_imports_are_ordinary_afterwards(lamps):
     ordinary = builtins.__import__
-    within = {"__name__": "within", "when_used": when_used}
+    within = {"__name__": "within", "__package__": "", "when_used": when_used}
     elsewhere = {"__name__": "elsewhere"}
     within["other"] = lambda: exec("from lamps.bulb import light", elsewhere)
     exec("with when_used():\n other()\n import lamps", within)
@@ -114,3 +114,10 @@ def test_everything_that_is_imported_when_used_can_be():
     assert len(late) > 10
     for value in late:
         assert value._it is not None, value
+
+
+def test_relative_imports_are_of_the_package(lamps):
+    within = {"__name__": "lamps.within", "__package__": "lamps", "when_used": when_used}
+    exec("with when_used():\n from . import bulb\n from .bulb import light", within)
+
+    assert (within["bulb"].WATTS, within["light"](1, to=2)) == (40, (1, 2))

@@ -27,7 +27,6 @@ from reconciler.kinds.batch import _queue_dependents as queue_users
 from reconciler.kinds.common import ownership_index
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare, unless, without
-from reconciler.kinds.common.replies import chunks
 from reconciler.model import (
     Access,
     Action,
@@ -53,6 +52,10 @@ from reconciler.model import (
 )
 from reconciler.model.audit import Audit
 from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import chunks
 
 FAIR, QUOTA = "fairsharePolicy", "quotaSharePolicy"
 SHARES = f"{FAIR}.shareDistribution"

@@ -13,13 +13,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
-from reconciler.kinds.common.json_text import from_json
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.model import Finding, Json, Path, Template, compact
 from reconciler.model import problem_codes as codes
 from reconciler.model.patterns import regex
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.json_text import from_json
 
 NAME = regex(r"[.\-_A-Za-z0-9]{1,64}")
 NAME_HINT = "1 to 64 letters, digits and . - _"

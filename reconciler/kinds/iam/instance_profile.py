@@ -19,10 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import instances, recorded
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
@@ -55,6 +52,12 @@ from reconciler.model import (
 from reconciler.model.audit import Audit
 from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import instances, recorded
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import ok, tag_list, tag_map
 
 _ROLE_ARN = regex(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
 

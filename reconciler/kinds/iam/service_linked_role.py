@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.kinds.common.policy_document.checks import service
-from reconciler.kinds.common.replies import ok, tag_map
 from reconciler.kinds.iam._common import ABSENT, change
 from reconciler.model import (
     Access,
@@ -44,6 +43,10 @@ from reconciler.model import (
 )
 from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import ok, tag_map
 
 NAMES = {
     "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.ownership_index import (
     Index,
@@ -30,7 +29,6 @@ from reconciler.kinds.common.ownership_index import (
     tags_from_index,
     tags_if_expected,
 )
-from reconciler.kinds.common.replies import chunks, ok
 from reconciler.model import (
     OWNER_TAG,
     Access,
@@ -59,6 +57,11 @@ from reconciler.model import (
 from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.replies import chunks, ok
 
 # as DescribeLogGroups has it in ``arn``, for all streams
 ARN_OF_STREAMS = r"arn:[^:]+:logs:[^:]+:\d{12}:log-group:(?P<name>[^:]+):\*"

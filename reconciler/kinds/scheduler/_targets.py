@@ -15,9 +15,12 @@ from typing import Any
 
 from reconciler.kinds.common import event_targets as common
 from reconciler.kinds.common.normal_forms import bare
-from reconciler.kinds.common.replies import lowered, raised
 from reconciler.model import Field, Finding, Json, JsonText, Path, Ref, Scope, Template
 from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import lowered, raised
 
 SUBMIT = "submitJob"
 _SUBMITS = ":scheduler:::aws-sdk:batch:submitJob"

@@ -22,11 +22,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import kms_keys
 from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
-from reconciler.kinds.common.replies import ok, tag_list, tag_map
-from reconciler.kinds.common.values import first
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.secretsmanager._secret_checks import check
 from reconciler.model import (
@@ -62,6 +59,12 @@ from reconciler.model import (
 from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known, unsettled
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import kms_keys
+    from reconciler.kinds.common.replies import ok, tag_list, tag_map
+    from reconciler.kinds.common.values import first
 
 LIST = Call("secretsmanager", "ListSecrets", {}, all_pages=True)
 FIELDS = {

@@ -11,11 +11,14 @@ from dataclasses import field
 from typing import Any
 
 from reconciler.kinds.common.declared import items, mapping
-from reconciler.kinds.common.json_text import from_json
-from reconciler.kinds.common.replies import ok
 from reconciler.model import EMPTY, Call, Json, JsonText, On, Reads
 from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.json_text import from_json
+    from reconciler.kinds.common.replies import ok
 
 DEFAULTS: Mapping[str, str] = {
     "RawMessageDelivery": "false",

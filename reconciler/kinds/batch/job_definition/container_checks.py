@@ -21,7 +21,10 @@ from reconciler.model.masking import private_name, without_tokens
 from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import is_itself_a_secret, is_number_or_path, secrets_in
-from reconciler.model.units import amount_in
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.model.units import amount_in
 
 EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
 _STEPS = ((1, range(2, 9)), (2, range(4, 17)), (4, range(8, 31)), (8, range(16, 61, 4)), (16, range(32, 121, 8)))

@@ -23,7 +23,6 @@ from typing import Any
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.job_definition import (
     container_fields,
-    dependents,
     images,
     retry_strategy,
     rule_sets,
@@ -31,8 +30,6 @@ from reconciler.kinds.batch.job_definition import (
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
-from reconciler.kinds.common.ownership_index import LARGE, index, not_sought, owned_names, tags_from_index
-from reconciler.kinds.common.replies import ok
 from reconciler.model import (
     OWNER_TAG,
     Access,
@@ -61,10 +58,21 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.batch.job_definition.audit import AUDIT
+    from reconciler.kinds.batch.job_definition.dependents import (
+        definitions,
+        jobs,
+        mentions,
+        referrers,
+        rules,
+        scheduled,
+    )
     from reconciler.kinds.batch.job_definition.diagnosis import DIAGNOSIS
     from reconciler.kinds.batch.job_definition.preflight import preflight
     from reconciler.kinds.batch.job_definition.retries import retries
     from reconciler.kinds.batch.job_definition.submission import submission
+    from reconciler.kinds.common import ownership_index
+    from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
+    from reconciler.kinds.common.replies import ok
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
@@ -178,7 +186,7 @@ def _too_many_others(fresh: Sequence[int], wanted: int) -> bool:
 
 
 def _named(query: Query, names: Sequence[str]) -> Reads[list[Json]]:
-    ask = index(query, ("batch:job-definition",) if names else LARGE)
+    ask = index(query, ("batch:job-definition",) if names else ownership_index.LARGE)
     calls = tuple(_by_name(name) for name in names)
     replies = (yield (*ask, *calls)) if ask or calls else ()
     tagged = yield from tags_from_index(ask, replies[: len(ask)])
@@ -392,7 +400,7 @@ KIND = Kind(
     diagnosis=DIAGNOSIS,
     submits=submission,
     deletion_effect=deletion_effect,
-    dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
-    referrers=dependents.referrers,
-    mentions=dependents.mentions,
+    dependents=(rules, scheduled, definitions, jobs),
+    referrers=referrers,
+    mentions=mentions,
 )

@@ -25,7 +25,6 @@ from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.job_queue import relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
-from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
     Access,
     Action,
@@ -62,6 +61,7 @@ with when_used():
     from reconciler.kinds.batch.job_queue.jobs import takes_jobs
     from reconciler.kinds.batch.job_queue.preflight import preflight
     from reconciler.kinds.batch.job_queue.status import READER
+    from reconciler.kinds.common.replies import top_members
 
 READ_ONLY = frozenset({"jobQueueArn", "status", "statusReason"})
 CONTAINER_TYPES = ("EKS", "ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES")

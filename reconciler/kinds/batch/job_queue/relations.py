@@ -12,11 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.batch import _quotas as quotas
 from reconciler.kinds.common.declared import entries
 from reconciler.model import Address, Declared, Diff, Finding, Json, Live, Path, Reads, Resource, Verb, Want
 from reconciler.model import problem_codes as codes
 from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch import _quotas as quotas
 
 ORDER, MEMBER, TYPE = "computeEnvironmentOrder", "computeEnvironment", "jobQueueType"
 POLICY = "schedulingPolicyArn"

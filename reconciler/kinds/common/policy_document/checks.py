@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.kinds.common.policy_document import vocabulary
 from reconciler.kinds.common.policy_document.document import (
     MEMBERS,
     OLD_VERSION,
@@ -33,6 +32,10 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.patterns import regex
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import walk
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.policy_document import vocabulary
 
 _ACTION = regex(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
 _PARTITION = regex(r"aws(-[a-z]+)*|\*")

@@ -24,10 +24,13 @@ from itertools import product
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
-from reconciler.kinds.common.json_text import from_json
 from reconciler.model import Json, Later, Reference, Template, Text
 from reconciler.model.patterns import regex
 from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.json_text import from_json
 
 DocumentKind: TypeAlias = Literal["trust", "identity", "resource"]
 
