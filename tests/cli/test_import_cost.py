@@ -1,5 +1,6 @@
 """What a command does without: libraries that are long to import and that nothing asked for."""
 
+import os
 import subprocess
 import sys
 
@@ -13,6 +14,28 @@ from reconciler.render import json as as_json
 from reconciler.render.mask import Mask
 
 LONG = ("botocore", "boto3", "deepdiff", "jsonschema", "pydantic", "rich", "ruamel", "http.client", "ssl")
+#: Of the standard library, what few commands use
+SELDOM = ("argparse", "email", "hashlib", "html", "importlib.metadata", "logging", "multiprocessing", "tomllib")
+#: What a part of a kind is called that neither validation nor a plan without changes asks for
+PARTS = ("audit", "dependents", "diagnosis", "drain", "preflight", "retries", "status", "submission", "waits")
+
+
+def ours(modules):
+    """Those of the tool, without its name, by room: ``kinds`` -> ``batch.job_queue.kind``."""
+    found = {}
+    for name in sorted(name for name in modules if name.startswith("reconciler.")):
+        room, _, rest = name.removeprefix("reconciler.").partition(".")
+        found.setdefault(room, []).append(rest)
+    return found
+
+
+def parts(kinds):
+    """Which of :data:`PARTS` are among modules of kinds."""
+    return [
+        name
+        for name in kinds
+        if name.rpartition(".")[2].strip("_").removeprefix("role_") in PARTS or "_diagnosis" in name
+    ]
 
 
 @pytest.fixture
@@ -37,7 +60,52 @@ def imported(tmp_path):
 def test_validating_what_is_right_imports_no_long_library(imported, tmp_path, one_file):
     target = estate.write(tmp_path / "estate", 20, one_file=one_file)
 
-    assert sorted(imported("validate", str(target)) & set(LONG)) == []
+    found = imported("validate", str(target))
+    rooms = ours(found)
+    assert sorted(found & {*LONG, *SELDOM}) == []
+    assert not {"account", "applying", "planning", "sandbox"} & {*rooms}
+    assert parts(rooms["kinds"]) == []
+    assert set(rooms["render"]) <= {"", "broken_pipe", "mask"}
+    assert sum(map(len, rooms.values())) <= 190  # 177 when this was written
+
+
+def test_a_plan_without_changes_imports_what_it_reads_and_compares_with(sandbox_url, tmp_path):
+    target = tmp_path / "environment.yaml"
+    target.write_text("environment: e\naccount: '123456789012'\nregion: eu-west-1\njobQueues: {}\n")
+    code = (
+        "import sys; from reconciler.cli import main as cli; cli.main(sys.argv[1:], leave=lambda code: "
+        "sys.stderr.write('\\n' + ' '.join(sys.modules)) and sys.exit(code))"
+    )
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "plan", str(target)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **keys, "AWS_ENDPOINT_URL": sandbox_url},
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "No changes" in done.stdout
+
+    found = {*done.stderr.splitlines()[-1].split()}
+    rooms = ours(found)
+    assert sorted(found & {"argparse", "deepdiff", "jsonschema", "rich", "ruamel", "tomllib"}) == []
+    assert "applying" not in rooms
+    assert parts(rooms["kinds"]) == []
+    assert not {"html", "markdown", "picture", "progress", "json", "failure", "page"} & {*rooms["render"]}
+    assert not {"diagnosis", "jobs", "status"} & {*rooms["model"]}
+    assert sum(map(len, rooms.values())) <= 230  # 216 when this was written
+
+
+@pytest.mark.parametrize("command", ["plan", "apply", "show", "validate", "import"])
+def test_the_help_of_a_command_imports_little_of_the_tool(imported, command):
+    found = imported(command, "--help")
+    rooms = ours(found)
+
+    assert sorted(found & {*LONG, *SELDOM}) == []
+    assert not {"account", "applying", "checks", "kinds", "planning", "sandbox", "schema"} & {*rooms}
+    assert sum(map(len, rooms.values())) <= 55  # 46 when this was written
 
 
 def test_neither_does_the_policy_that_a_command_needs(imported, tmp_path):
@@ -47,7 +115,9 @@ def test_neither_does_the_policy_that_a_command_needs(imported, tmp_path):
 
 
 def test_nor_does_the_version(imported):
-    assert sorted(imported("--version") & {*LONG, "yaml"}) == []
+    found = imported("--version")
+    assert sorted(found & {*LONG, *SELDOM, "yaml"}) == []
+    assert sum(map(len, ours(found).values())) <= 40  # 34 when this was written
 
 
 def test_nor_does_applying_without_a_terminal():

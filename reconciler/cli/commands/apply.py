@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import (
     Adopt,
     Allow,
@@ -43,8 +42,12 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import OK
 from reconciler.model.preflight import Level
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import apply as applying
-from reconciler.operations import saved_plan, saved_variables
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.operations import apply as applying
+    from reconciler.operations import saved_plan, saved_variables
 
 APP: Final = typer.Typer(**STYLE)
 

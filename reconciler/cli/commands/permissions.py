@@ -11,19 +11,23 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import VarFiles, Vars, environments, sections, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
-from reconciler.config.given import Given
 from reconciler.model import Environment, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems, did_you_mean
-from reconciler.operations import saved_plan, saved_variables, session
-from reconciler.operations.permissions import as_yaml, build, places, policy
-from reconciler.operations.permissions.build import Policies
+from reconciler.model.when_used import when_used
+from reconciler.operations import session
 from reconciler.operations.permissions.modes import OF_AN_ACCOUNT, Purpose
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.config.given import Given
+    from reconciler.operations import saved_plan, saved_variables
+    from reconciler.operations.permissions import as_yaml, build, places, policy
+    from reconciler.operations.permissions.build import Policies
 
 _ACCOUNT: Final = regex(r"[0-9]{12}")
 _NAME: Final = regex(r"[A-Za-z0-9_-]{1,100}")
