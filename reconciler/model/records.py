@@ -36,11 +36,9 @@ class _WhenAsked:
 
 
 def _executed(name: str, parameters: Sequence[str], body: Sequence[str], **known: Any) -> _Method:
-    lines = "".join(f"\n  {line}" for line in body or ["pass"])
-    text = f"def within({', '.join(known)}):\n def {name}({', '.join(parameters)}):{lines}\n return {name}"
-    made: dict[str, Any] = {}
-    exec(text, {}, made)  # noqa: S102  the names of fields in text of this module, as in the standard library
-    method: _Method = made["within"](**known)
+    lines = "".join(f"\n {line}" for line in body or ["pass"])
+    exec(f"def {name}({', '.join(parameters)}):{lines}", known)  # noqa: S102  field names in text of this module
+    method: _Method = known[name]
     return method
 
 

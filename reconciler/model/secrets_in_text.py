@@ -43,8 +43,8 @@ _KNOWN = regex(
 )
 _WORD, _LINE = r"""[^\s"'`|;]+""", r"(?:[^\n|;]|\\\n){0,300}?"
 # Passwords that well-known commands, headers and files have in a place of their own, without a name; each with words of
-# which one is in every text that it fits: most texts have none, so most of these are never compiled. Where case does not
-# count, the words are without i and s, for which `re` then takes other letters, too.
+# which one is in every text that it fits: most texts have none, so most of these are never compiled. Where case counts
+# for nothing, the words are without i and s, for which `re` then takes other letters, too.
 _PLACES = tuple(
     (words.split(), regex(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})""")))
     for words, pattern in (
