@@ -1,4 +1,4 @@
-"""Output that nobody reads any more."""
+"""Output whose reader has left."""
 
 from __future__ import annotations
 
