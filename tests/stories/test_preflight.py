@@ -130,8 +130,9 @@ def test_the_life_of_an_estate(shell: Shell, tmp_path: Path) -> None:
     assert again.out.count("Preflight: ") == shell.ok("show", "it.plan").out.count("Preflight: ") == 1
     assert rows(valid_plan(shell.ok("show", "it.plan", "--format", "json").json))["large", "ce", "vcpu"]
     declared["jobQueues"]["q"]["priority"] = 2
-    put(shell, declared)
-    shell.ok("plan", "--preflight", "--out", "next.plan")
+    put(shell, declared | {"ignoreRules": ["cannot-run", "may-not-run"]})
+    ignored = shell.ok("plan", "--preflight", "--out", "next.plan")
+    assert ("-run]" in ignored.err, "Preflight: " in ignored.out) == (False, True)
     shell.account.calls.clear()
     shell.ok("apply", "next.plan")
     assert not any(call.service in ("servicequotas", "ecr") for call in shell.account.calls)

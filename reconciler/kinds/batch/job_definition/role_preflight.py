@@ -1,16 +1,20 @@
 """The roles of a job definition: whether tasks may assume them, and what the execution role must allow.
 
+On EC2 the role of the instances writes the log, and pulls the image if there is no execution role.
+
 https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch import _role_preflight
 from reconciler.kinds.batch._role_preflight import Use
 from reconciler.kinds.batch.job_definition import container_fields, image_preflight
+from reconciler.kinds.batch.job_definition.container_checks import FARGATE
 from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Json, Path, Reads, Resource, Scope
@@ -32,7 +36,7 @@ def check(definition: Resource, needs: Needs, ground: Ground) -> Reads[list[Chec
 
 
 def _uses(declared: Json, known: Json, needs: Needs, scope: Scope) -> Iterator[Use]:
-    for path, holder, containers in _holders(known, ()):
+    for path, holder, containers in holders(known):
         for member in (*EXECUTION, *JOB):
             if holder.get(member) is None:
                 continue
@@ -50,12 +54,40 @@ _LOGS: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
 def _needs(containers: list[Json], needs: Needs, scope: Scope) -> Iterator[tuple[str, str]]:
-    """What the execution role must allow: its secrets, and on Fargate the image and the log, too."""
+    """What the execution role must allow: its secrets and the image, and on Fargate the log, too."""
     for item in containers:
         for secret in (*items(item.get("secrets")), *items(at(item, "logConfiguration", "secretOptions"))):
             yield from _of_secret(as_text(mapping(secret).get("valueFrom")) or "", scope)
-        if needs.platform == "FARGATE":
-            yield from _of_fargate(item, scope)
+        yield from _of_image(item, scope)
+        if needs.platform == FARGATE:
+            yield from _of_log(item, scope)
+
+
+def check_hosts(definition: Resource, hosts: Resource, props: Json, ground: Ground) -> Reads[list[Check]]:
+    """Whether the instances of an environment may do for a job what they do: a check of their role's permissions."""
+    role = ("computeResources", "instanceRole")
+    known = at(props, *role)
+    listed = list(holders(ground.props(definition)))
+    wanted = [each for _, holder, inside in listed for each in _of_hosts(holder, inside, ground.scope)]
+    if not wanted or known is None or ":role/" in (as_text(known) or ""):
+        return []
+    use = Use(
+        path=listed[0][0],
+        declared=at(hosts.props, *role),
+        known=known,
+        service="ec2.amazonaws.com",
+        needs=wanted,
+        profile=True,
+    )
+    found = yield from _role_preflight.check(use, ground)
+    return [replace(one, environment=hosts.address.name) for one in found if one.check == "permissions"]
+
+
+def _of_hosts(holder: Json, containers: list[Json], scope: Scope) -> Iterator[tuple[str, str]]:
+    for item in containers:
+        yield from _of_log(item, scope)
+        if holder.get(EXECUTION[0]) is None:
+            yield from _of_image(item, scope)
 
 
 def _of_secret(source: str, scope: Scope) -> Iterator[tuple[str, str]]:
@@ -66,18 +98,21 @@ def _of_secret(source: str, scope: Scope) -> Iterator[tuple[str, str]]:
         yield "ssm:GetParameters", arn
 
 
-def _of_fargate(item: Json, scope: Scope) -> Iterator[tuple[str, str]]:
+def _of_image(item: Json, scope: Scope) -> Iterator[tuple[str, str]]:
     image = image_preflight.parse(as_text(item.get("image")) or "")
     if image is not None:
         yield "ecr:GetAuthorizationToken", "*"
         arn = f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.repository}"
         yield from ((action, arn) for action in _REPOSITORY)
+
+
+def _of_log(item: Json, scope: Scope) -> Iterator[tuple[str, str]]:
     logs = mapping(item.get("logConfiguration"))
     if logs.get("logDriver", "awslogs") != "awslogs":
         return
     options = mapping(logs.get("options"))
     group = as_text(options.get("awslogs-group", "/aws/batch/job"))
-    if group is None:
+    if group is None or options.get("awslogs-region", scope.region) != scope.region:
         return
     arn = scope.arn("logs", f"log-group:{group}")
     yield from ((action, f"{arn}:log-stream:*") for action in _LOGS)
@@ -85,7 +120,7 @@ def _of_fargate(item: Json, scope: Scope) -> Iterator[tuple[str, str]]:
         yield "logs:CreateLogGroup", arn
 
 
-def _holders(value: Json, path: Path) -> Iterator[tuple[Path, Json, list[Json]]]:
+def holders(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json, list[Json]]]:
     """What names roles: a container, or a task, with its containers and the place of it."""
     for member in ("containerProperties", "container"):
         if isinstance(holder := value.get(member), dict):
@@ -94,7 +129,7 @@ def _holders(value: Json, path: Path) -> Iterator[tuple[Path, Json, list[Json]]]
         listed = [mapping(one) for one in items(mapping(task).get("containers"))]
         yield (*path, "ecsProperties", "taskProperties", index), mapping(task), listed
     for index, item in enumerate(items(at(value, "nodeProperties", "nodeRangeProperties"))):
-        yield from _holders(mapping(item), (*path, "nodeProperties", "nodeRangeProperties", index))
+        yield from holders(mapping(item), (*path, "nodeProperties", "nodeRangeProperties", index))
 
 
 def _at(value: Any, path: Path) -> Any:
