@@ -19,7 +19,15 @@ from reconciler.kinds.batch import _network as networks
 from reconciler.kinds.batch._instance_offers import Offer
 from reconciler.kinds.batch._network import Group, Network
 from reconciler.kinds.batch.compute_environment import preflight as compute_environment
-from reconciler.kinds.batch.job_definition import efa, fitting, image_preflight, needs, reach, role_preflight
+from reconciler.kinds.batch.job_definition import (
+    efa,
+    fitting,
+    image_preflight,
+    log_preflight,
+    needs,
+    reach,
+    role_preflight,
+)
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
 from reconciler.model import (
     Address,
@@ -400,6 +408,36 @@ def test_a_declared_service_role(services: list[str], policies: list[str], expec
     told = {one.check: one for one in found if one.path == ("serviceRole",)}
     assert ", ".join(f"{name} {one.verdict}" for name, one in told.items()) == expected
     assert not told["trust"].reported  # validate has said so
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"awslogs-group": "/there"}, "fits"),
+        ({"awslogs-group": "/the"}, "cannot"),
+        ({"awslogs-group": "/declared"}, "fits"),
+        ({"awslogs-group": "/the", "awslogs-create-group": "true"}, ""),
+        ({"awslogs-group": "/the", "awslogs-region": "us-east-1"}, ""),
+        ({"awslogs-group": "/aws/batch/job"}, ""),
+        ({}, ""),
+    ],
+)
+def test_log_groups(options: Mapping[str, str], expected: str) -> None:
+    logs = {"logConfiguration": {"logDriver": "awslogs", "options": options}}
+    group = Resource(address=Address("logGroups", "/declared"), props={})
+    ground = Ground(scope=HERE, declared=Declared({group.address: group}))
+    replies = {"DescribeLogGroups": {"logGroups": [{"logGroupName": "/there"}]}}
+    for props in (
+        {"containerProperties": logs},
+        {"ecsProperties": {"taskProperties": [{"containers": [{}, logs]}]}},
+        {"nodeProperties": {"nodeRangeProperties": [{"container": logs}]}},
+    ):
+        found, _ = drive(log_preflight.check(props, ground), replies)
+        assert [one.verdict.value for one in found] == [expected] * bool(expected)
+        assert all(role_preflight.value_at(props, one.path) == options["awslogs-group"] for one in found)
+    refused = {"DescribeLogGroups": Refused("AccessDeniedException", "no")}
+    found, _ = drive(log_preflight.check({"containerProperties": logs}, ground), refused)
+    assert {(one.verdict, one.denied) for one in found} <= {("unknown", "logs:DescribeLogGroups"), ("fits", "")}
 
 
 # --- what people are told --------------------------------------------------------------------------------------------

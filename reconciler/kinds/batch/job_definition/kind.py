@@ -311,7 +311,7 @@ ACCESS = Access(
     preflight=(
         *("batch:DescribeComputeEnvironments", "ecs:ListContainerInstances", "ecs:DescribeContainerInstances"),
         *("ecr:DescribeImages", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribePullThroughCacheRules"),
-        *("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:SimulatePrincipalPolicy"),
+        *("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:SimulatePrincipalPolicy", "logs:DescribeLogGroups"),
         *("ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"),
         *("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "servicequotas:GetServiceQuota"),
     ),

@@ -19,7 +19,15 @@ from reconciler.kinds.batch import _network as networks
 from reconciler.kinds.batch._instance_offers import Offer
 from reconciler.kinds.batch._network import Network
 from reconciler.kinds.batch.compute_environment import effects, launch_template
-from reconciler.kinds.batch.job_definition import efa, fitting, image_preflight, needs, reach, role_preflight
+from reconciler.kinds.batch.job_definition import (
+    efa,
+    fitting,
+    image_preflight,
+    log_preflight,
+    needs,
+    reach,
+    role_preflight,
+)
 from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
 from reconciler.kinds.batch.job_definition.needs import Needs
@@ -64,6 +72,7 @@ def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
     if ground.concerns(definition.address):
         found, architectures = yield from image_preflight.check(needed, ground)
         found += yield from role_preflight.check(definition, needed, ground)
+        found += yield from log_preflight.check(ground.props(definition), ground)
     pairs = yield from _pairs(ground)
     offered = yield from _offers_of(pairs)
     zones = yield from _zones_of(pairs, ground)

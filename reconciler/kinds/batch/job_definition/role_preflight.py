@@ -43,7 +43,7 @@ def _uses(declared: Json, known: Json, needs: Needs, scope: Scope) -> Iterator[U
             wanted = list(_needs(containers, needs, scope)) if member in EXECUTION else []
             yield Use(
                 path=(*path, member),
-                declared=_at(declared, (*path, member)),
+                declared=value_at(declared, (*path, member)),
                 known=holder[member],
                 service=container_fields.ECS_TASKS,
                 needs=wanted,
@@ -132,7 +132,8 @@ def holders(value: Json, path: Path = ()) -> Iterator[tuple[Path, Json, list[Jso
         yield from holders(mapping(item), (*path, "nodeProperties", "nodeRangeProperties", index))
 
 
-def _at(value: Any, path: Path) -> Any:
+def value_at(value: Any, path: Path) -> Any:
+    """What is at a path; None if nothing is."""
     for step in path:
         if isinstance(step, int):
             listed = items(value)
