@@ -35,7 +35,7 @@ def check(props: Json, ground: Ground) -> Reads[list[Check]]:
             message = f"the log group {name} could not be looked up: {reply}"
             found.append(_result(path, Fit.unknown, message, denied=denied))
         elif any(mapping(one).get("logGroupName") == name for one in items(reply.get("logGroups"))):
-            found.append(_result(path, Fit.fits, f"the log group {name} is there"))
+            found.append(_result(path, Fit.fits, f"the log group {name} exists"))
         else:
             message = f"there is no log group {name}: the container does not start"
             hint = f'declare it, or set {_CREATE}: "true"'
