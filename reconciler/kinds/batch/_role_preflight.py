@@ -162,15 +162,20 @@ def _check_permissions(use: Use, name: str, arn: str) -> Reads[Check]:
     )
     replies = yield calls
     denied: list[str] = []
+    conditional: list[str] = []
     for reply in replies:
         if isinstance(reply, Refused):
             action = "iam:SimulatePrincipalPolicy" if reply.denied else ""
             message = f"the permissions of {name} could not be simulated: {reply}"
             return _result("permissions", use, Fit.unknown, message, denied=action)
-        results = map(mapping, items(reply.get("EvaluationResults")))
-        denied += [str(one.get("EvalActionName")) for one in results if one.get("EvalDecision") != "allowed"]
+        for one in map(mapping, items(reply.get("EvaluationResults"))):
+            if one.get("EvalDecision") != "allowed":
+                (conditional if one.get("MissingContextValues") else denied).append(str(one.get("EvalActionName")))
     if denied:
         listed = ", ".join(dict.fromkeys(denied))
         message = f"the role {name} does not allow {listed}, according to IAM's simulator"
         return _result("permissions", use, Fit.cannot, message, certain=False, hint="allow it in a policy of the role")
+    if conditional:
+        message = f"whether {name} allows {', '.join(dict.fromkeys(conditional))} depends on conditions"
+        return _result("permissions", use, Fit.unknown, message)
     return _result("permissions", use, Fit.fits, f"{name} allows what is needed", certain=False)

@@ -348,7 +348,12 @@ def iam(managed: str, *allowed: str) -> dict[str, Any]:
 
     def simulated(call: Call) -> Any:
         decisions = {one: "allowed" if one in allowed else "implicitDeny" for one in call.params["ActionNames"]}
-        return {"EvaluationResults": [{"EvalActionName": one, "EvalDecision": how} for one, how in decisions.items()]}
+        missing = {"MissingContextValues": ["aws:SourceVpc"]} if managed == "conditional" else {}
+        return {
+            "EvaluationResults": [
+                {"EvalActionName": one, "EvalDecision": how, **missing} for one, how in decisions.items()
+            ]
+        }
 
     return {
         "GetInstanceProfile": {"InstanceProfile": {"Roles": [{"Arn": "arn:aws:iam::123456789012:role/r"}]}},
@@ -369,6 +374,7 @@ CREATES = {"options": {"awslogs-group": "/g", "awslogs-create-group": "true"}}
         ({"image": URI}, iam("mine"), "logs:CreateLogStream, logs:PutLogEvents, ecr:GetAuthorizationToken", 3),
         ({"image": "alpine"}, iam("mine"), "logs:CreateLogStream, logs:PutLogEvents", 1),
         ({"image": "alpine"}, iam("mine", "logs:CreateLogStream", "logs:PutLogEvents"), "fits", 1),
+        ({"image": "alpine"}, iam("conditional"), "unknown", 1),
         ({"image": "alpine", "logConfiguration": CREATES}, iam(FOR_HOSTS), "does not allow logs:CreateLogGroup,", 1),
         ({"image": "alpine", "logConfiguration": CREATES}, iam(FOR_HOSTS, "logs:CreateLogGroup"), "fits", 1),
         ({"image": "alpine", "logConfiguration": {"logDriver": "splunk"}}, iam("mine"), "", 0),
@@ -467,6 +473,29 @@ def test_equal_warnings_are_one_and_ignored_ones_none() -> None:
         dataclasses.replace(env, ignored=ignored), plan, [Checked(address=made["a"].address, check=stops)]
     )
     assert (error.warning, error.hint) == (False, "add it, or pass --preflight=off")
+
+
+@pytest.mark.parametrize(
+    ("types", "values", "expected"),
+    [
+        (["m5.large"], {"L-1216C47A": 64}, "fits"),
+        (["m5.large"], {"L-1216C47A": 63}, "cannot likely reported"),
+        (["m5.large"], {"L-1216C47A": 0}, "cannot certain reported"),
+        (["g4dn.xlarge", "m5.large"], {"L-DB2E81BA": 8, "L-1216C47A": 64}, "cannot likely"),
+        (["g4dn.xlarge", "m5.large"], {"L-DB2E81BA": 0, "L-1216C47A": 64}, "cannot certain reported"),
+        (["g4dn.xlarge", "m5.large"], {"L-DB2E81BA": 8, "L-1216C47A": 8}, "cannot likely reported"),
+    ],
+)
+def test_quotas_of_one_class_and_of_several(types: list[str], values: Mapping[str, int], expected: str) -> None:
+    """Where the quota of one class of types is enough, that of another is no reason to warn, unless it is 0."""
+    made, ground = around(instanceTypes=types, maxvCpus=64)
+    answers = network() | {"DescribeInstanceTypeOfferings": {}, "DescribeComputeEnvironments": {}}
+    answers["GetServiceQuota"] = lambda call: {"Quota": {"Value": values[call.params["QuotaCode"]]}}
+    found, _ = drive(compute_environment.preflight(made, ground), answers)
+    first = next(one for one in found if one.check == "quota")
+    sure = " certain" if first.certain else " likely"
+    told = "" if first.verdict is Fit.fits else f"{sure}{' reported' * first.reported}"
+    assert f"{first.verdict}{told}" == expected
 
 
 def test_downloads_are_of_https_only() -> None:

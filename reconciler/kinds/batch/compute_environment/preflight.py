@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch import _capacity_quotas as quotas
@@ -27,7 +28,7 @@ _ROLES: Final = (
     (("serviceRole",), "batch.amazonaws.com"),
     ((HERE, "spotIamFleetRole"), "spotfleet.amazonaws.com"),
 )
-# what AWS Batch cannot do without, by the service role that it is given
+# what AWS Batch cannot make an environment without, by the service role that it is given
 _SERVES: Final = {
     effects.INSTANCES: ("ecs:CreateCluster", "autoscaling:CreateAutoScalingGroup"),
     effects.FARGATE: ("ecs:CreateCluster", "ecs:RunTask"),
@@ -195,6 +196,8 @@ def _check_quotas(environment: Resource, props: Json, ground: Ground) -> Reads[l
         code = quotas.code_of(kind, props)
         total = sum(most for _, most in wanted[code])
         found.append(_quota(environment, kind, code, values[code], total, wanted[code]))
+    if any(one.verdict is Fit.fits for one in found):  # instances of another class start instead
+        found = [one if one.certain else replace(one, reported=False) for one in found]
     return found
 
 
@@ -208,6 +211,7 @@ def _quota(
         return _result("quota", Fit.unknown, f"{noun} could not be read: {value}", "maxvCpus", denied=denied)
     hint = "request a higher quota in Service Quotas, or lower maxvCpus"
     if value <= 0:
+        hint = "request a higher quota in Service Quotas, or use other instance types"
         return _result("quota", Fit.cannot, f"{noun} is 0: no such instance starts", "maxvCpus", hint=hint)
     together = (
         f"maxvCpus of {len(users)} environments together is {total}" if len(users) > 1 else f"maxvCpus is {total}"
@@ -236,7 +240,8 @@ def _check_roles(environment: Resource, props: Json, ground: Ground, *, joins: b
     for path, service in _ROLES:
         known = at(props, *map(str, path))
         if known is not None:
-            serves = _SERVES.get(effects.family(props), ()) if path == ("serviceRole",) and not on_eks else ()
+            made = path == ("serviceRole",) and not on_eks and ground.live(environment) is None
+            serves = _SERVES.get(effects.family(props), ()) if made else ()
             use = Use(
                 path=path,
                 declared=at(environment.props, *map(str, path)),

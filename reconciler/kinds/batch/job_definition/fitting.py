@@ -168,7 +168,7 @@ def _check_fargate(needs: Needs, place: Place, images: frozenset[str] | None) ->
     if images is not None:
         path = needs.hosts[0].images[0][0] if needs.hosts and needs.hosts[0].images else ()
         verdict = Fit.fits if needs.architecture in images else Fit.cannot
-        message = f"the image is for {_words(images)}, and the job runs on {needs.architecture}"
+        message = f"{_image_for(images)}, and the job runs on {needs.architecture}"
         hint = "" if verdict is Fit.fits else "set runtimePlatform.cpuArchitecture, or build the image for both"
         yield Ruling(check="architecture", verdict=verdict, message=message, path=path, hint=hint, final=False)
 
@@ -305,7 +305,7 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
         yield _Rule(
             check="architecture",
             holds=lambda one: bool(images & one.architectures),
-            wanted=f"an image for {_words(images)}",
+            wanted=_image_for(images),
             best=lambda listed: f"the instances have {_words({each for one in listed for each in one.architectures})}",
             path=need.images[0][0] if need.images else need.path,
             hint=lambda _: "build the image for both, or use instances of its architecture",
@@ -371,6 +371,10 @@ def _of_all(need: Need) -> str:
 
 def _number(value: Any) -> str:
     return "an unknown number of" if value is None else f"{value.normalize():f}"
+
+
+def _image_for(architectures: frozenset[str]) -> str:
+    return f"the image is for {_words(architectures)}" if architectures else "the images have no architecture in common"
 
 
 def _words(values: Iterable[str]) -> str:

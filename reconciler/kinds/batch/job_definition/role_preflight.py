@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
@@ -50,6 +51,7 @@ def _uses(declared: Json, known: Json, needs: Needs, scope: Scope) -> Iterator[U
             )
 
 
+_SUFFIXED: Final = re.compile(r"-[A-Za-z0-9]{6}$")  # the ARN of a secret ends so, and policies are written for it
 _LOGS: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
@@ -92,7 +94,8 @@ def _of_hosts(holder: Json, containers: list[Json], scope: Scope) -> Iterator[tu
 
 def _of_secret(source: str, scope: Scope) -> Iterator[tuple[str, str]]:
     if ":secretsmanager:" in source:
-        yield "secretsmanager:GetSecretValue", ":".join(source.split(":")[:7])
+        arn = ":".join(source.split(":")[:7])
+        yield "secretsmanager:GetSecretValue", arn if _SUFFIXED.search(arn) else f"{arn}-abcdef"
     elif source:
         arn = source if source.startswith("arn:") else scope.arn("ssm", f"parameter/{source.lstrip('/')}")
         yield "ssm:GetParameters", arn
