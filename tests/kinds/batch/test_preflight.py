@@ -44,6 +44,7 @@ from reconciler.model import (
     Verb,
 )
 from reconciler.model.preflight import Check, Checked, Fit, Ground
+from reconciler.model.values import Later, Text
 from tests.support.tables import cases
 
 HERE = Scope("123456789012", "eu-west-1", "aws", "e")
@@ -282,14 +283,15 @@ def traveller(who: str, given: Mapping[str, Any]) -> egress.Traveller:
     addresses = addresses if "template" in given else egress.Addresses()
     if who in ("hosts", "nodes"):
         return egress.host(addresses, eks=who == "nodes")
-    secret = {"secretsmanager": "arn:aws:secretsmanager:eu-west-1:1:secret:x", "ssm": "/x", None: ""}
+    made = Text((Later(Address("secrets", "x"), "arn"), ":key::"))
+    secret = {"secretsmanager": "arn:aws:secretsmanager:eu-west-1:1:secret:x", "created": made, "ssm": "/x", None: ""}
     uri = given.get("image", URI)
     container = {
         "image": URI.replace("eu-west-1", "us-east-1") if uri == "elsewhere" else uri,
         "secrets": [{"name": "x", "valueFrom": secret[given.get("secret")]}],
         "logConfiguration": {"logDriver": given.get("driver", "awslogs")},
     }
-    reached = reach.of({"containerProperties": container}, HERE)
+    reached = reach.of({"containerProperties": container}, Ground(scope=HERE, declared=Declared({})))
     if who == "jobs":
         return egress.job_on_host(addresses, endpoints=reached.endpoints, internet=reached.internet)
     public = given.get("assign", False)

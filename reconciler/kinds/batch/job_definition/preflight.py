@@ -112,7 +112,7 @@ def _around(definition: Resource, needed: Needs, pair: _Pair, props: Json, groun
     found: list[Ruling] = []
     if needed.platform in (EC2, FARGATE):
         known = yield from networks.read(ground)
-        reached = reach.of(ground.props(definition), ground.scope)
+        reached = reach.of(ground.props(definition), ground)
         found += [
             _way_out(needed, one, props, known, ground) for one in _travellers(needed, reached, pair, known, ground)
         ]

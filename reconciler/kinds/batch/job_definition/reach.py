@@ -15,7 +15,8 @@ from typing import Final
 from reconciler.kinds.batch import _network as networks
 from reconciler.kinds.batch.job_definition import image_preflight, role_preflight
 from reconciler.kinds.common.declared import as_text, at, items, mapping
-from reconciler.model import Json, Scope
+from reconciler.model import Json
+from reconciler.model.preflight import Ground
 
 _HUB: Final = "docker.io"
 _PUBLIC: Final = frozenset(
@@ -32,7 +33,7 @@ class Reach:
     internet: tuple[str, ...] = ()
 
 
-def of(props: Json, scope: Scope) -> Reach:
+def of(props: Json, ground: Ground) -> Reach:
     """What the containers of a definition with these properties reach."""
     endpoints: dict[str, None] = {}
     internet: dict[str, None] = {}
@@ -40,13 +41,13 @@ def of(props: Json, scope: Scope) -> Reach:
         for item in containers:
             uri = as_text(item.get("image")) or ""
             image = image_preflight.parse(uri)
-            if image is not None and image.region == scope.region:
+            if image is not None and image.region == ground.scope.region:
                 endpoints.update(dict.fromkeys(networks.OF_IMAGES))
             elif image is not None:
                 internet[f"Amazon ECR in {image.region}"] = None
             elif (registry := _registry(uri)) in _PUBLIC:
                 internet[registry] = None
-            endpoints.update(dict.fromkeys(_services(item)))
+            endpoints.update(dict.fromkeys(_services(item, ground)))
     return Reach(endpoints=tuple(endpoints), internet=tuple(internet))
 
 
@@ -58,10 +59,10 @@ def _registry(uri: str) -> str:
     return first if slash and ("." in first or ":" in first or first == "localhost") else _HUB
 
 
-def _services(item: Json) -> Iterator[str]:
+def _services(item: Json, ground: Ground) -> Iterator[str]:
     logs = mapping(item.get("logConfiguration"))
     for secret in (*items(item.get("secrets")), *items(logs.get("secretOptions"))):
-        source = as_text(mapping(secret).get("valueFrom"))
+        source = role_preflight.source_of(mapping(secret).get("valueFrom"), ground)
         if source:
             yield "secretsmanager" if ":secretsmanager:" in source else "ssm"
     if logs.get("logDriver", "awslogs") == "awslogs":

@@ -20,7 +20,9 @@ from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Json, Path, Reads, Resource, Scope
 from reconciler.model.preflight import Check, Ground
+from reconciler.model.stand_ins import unknown_values
 
+SECRETS: Final = "secrets"
 EXECUTION, JOB = ("executionRoleArn",), ("jobRoleArn", "taskRoleArn")
 _REPOSITORY: Final = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 
@@ -29,19 +31,19 @@ def check(definition: Resource, needs: Needs, ground: Ground) -> Reads[list[Chec
     """A check of each role that the containers name, each once."""
     found: list[Check] = []
     seen: list[Any] = []
-    for use in _uses(definition.props, ground.props(definition), needs, ground.scope):
+    for use in _uses(definition.props, ground.props(definition), needs, ground):
         if use.known not in seen:
             seen.append(use.known)
             found += yield from _role_preflight.check(use, ground)
     return found
 
 
-def _uses(declared: Json, known: Json, needs: Needs, scope: Scope) -> Iterator[Use]:
+def _uses(declared: Json, known: Json, needs: Needs, ground: Ground) -> Iterator[Use]:
     for path, holder, containers in holders(known):
         for member in (*EXECUTION, *JOB):
             if holder.get(member) is None:
                 continue
-            wanted = list(_needs(containers, needs, scope)) if member in EXECUTION else []
+            wanted = list(_needs(containers, needs, ground)) if member in EXECUTION else []
             yield Use(
                 path=(*path, member),
                 declared=value_at(declared, (*path, member)),
@@ -55,14 +57,14 @@ _SUFFIXED: Final = re.compile(r"-[A-Za-z0-9]{6}$")  # the ARN of a secret ends s
 _LOGS: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 
-def _needs(containers: list[Json], needs: Needs, scope: Scope) -> Iterator[tuple[str, str]]:
+def _needs(containers: list[Json], needs: Needs, ground: Ground) -> Iterator[tuple[str, str]]:
     """What the execution role must allow: its secrets and the image, and on Fargate the log, too."""
     for item in containers:
         for secret in (*items(item.get("secrets")), *items(at(item, "logConfiguration", "secretOptions"))):
-            yield from _of_secret(as_text(mapping(secret).get("valueFrom")) or "", scope)
-        yield from _of_image(item, scope)
+            yield from _of_secret(source_of(mapping(secret).get("valueFrom"), ground), ground.scope)
+        yield from _of_image(item, ground.scope)
         if needs.platform == FARGATE:
-            yield from _of_log(item, scope)
+            yield from _of_log(item, ground.scope)
 
 
 def check_hosts(definition: Resource, hosts: Resource, props: Json, ground: Ground) -> Reads[list[Check]]:
@@ -90,6 +92,22 @@ def _of_hosts(holder: Json, containers: list[Json], scope: Scope) -> Iterator[tu
         yield from _of_log(item, scope)
         if holder.get(EXECUTION[0]) is None:
             yield from _of_image(item, scope)
+
+
+def source_of(value: Any, ground: Ground) -> str:
+    """Where a secret's value comes from: an ARN or a name; empty if it is not known.
+
+    Of a secret that apply creates it is the ARN without its end.
+    """
+    text = as_text(value)
+    if text is not None:
+        return text
+    made = next((one.address for one in unknown_values(value) if one.address.section == SECRETS), None)
+    if made is None:
+        return ""
+    plan = ground.plans.get(made)
+    name = plan.want.physical if plan and plan.want else made.name
+    return ground.scope.arn("secretsmanager", f"secret:{name}")
 
 
 def _of_secret(source: str, scope: Scope) -> Iterator[tuple[str, str]]:
