@@ -167,7 +167,7 @@ def test_what_is_around_the_environments(shell: Shell, tmp_path: Path) -> None:
         ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=name, VpcEndpointType="Interface", PrivateDnsEnabled=True)
     seen = plan()
     assert (seen["ce", None, "egress"], seen["tasks", "fargate", "egress"]) == ("fits likely", "cannot likely")
-    seen = plan(instanceTypes=["p4d.24xlarge"])  # in eu-west-1b and c only
+    seen = plan(instanceTypes=["trn1.2xlarge"])  # in no zone of the Region
     assert (seen["ce", None, "zones"], seen["job", "ce", "types"]) == ("cannot certain", "cannot certain")
     seen = plan(instanceTypes=["p4d.24xlarge", "m5.xlarge"])
     assert (seen["ce", None, "zones"], seen["large", "ce", "vcpu"]) == ("fits certain", "cannot certain")

@@ -315,15 +315,15 @@ def _offers_of(pairs: Sequence[_Pair]) -> Reads[list[Offer] | Refused]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Zones:
-    """The zones that offer each type, and the zone of each subnet; empty where that is not known."""
+    """The zones that offer each type, None where that is not known, and the zone of each subnet."""
 
-    of_types: Mapping[str, frozenset[str]]
+    of_types: Mapping[str, frozenset[str]] | None
     of_subnets: Mapping[str, str]
 
     def of(self, props: Json) -> list[str]:
         """The zones of an environment; empty if one of them is not known."""
         named = networks.subnets_of(props)
-        if not self.of_types or len(named) < len(items(at(props, "computeResources", "subnets"))):
+        if self.of_types is None or len(named) < len(items(at(props, "computeResources", "subnets"))):
             return []
         found = [self.of_subnets.get(one) for one in named]
         return sorted({one for one in found if one}) if all(found) else []
@@ -332,11 +332,11 @@ class _Zones:
 def _zones_of(pairs: Sequence[_Pair], ground: Ground) -> Reads[_Zones]:
     """As the environments themselves ask: so that it is asked once."""
     if not any(_types(pair.props) for pair in pairs):
-        return _Zones(of_types={}, of_subnets={})
+        return _Zones(of_types=None, of_subnets={})
     known = yield from networks.read(ground)
     declared = ground.declared.section(ENVIRONMENTS)
     offered = yield from instances.read_zones(sorted({name for one in declared for name in _types(ground.props(one))}))
-    of_types = {} if isinstance(offered, Refused) else offered
+    of_types = None if isinstance(offered, Refused) else offered
     return _Zones(of_types=of_types, of_subnets={name: subnet.zone for name, subnet in known.subnets.items()})
 
 
@@ -351,7 +351,8 @@ def _place(pair: _Pair, offered: list[Offer] | Refused, zones: _Zones) -> Place:
     here = zones.of(props) if pair.own is not None else []
     if not here:
         return Place(name=pair.name, props=props, offers=mine)
-    mine = [one for one in mine if not zones.of_types.get(one.type, frozenset()).isdisjoint(here)]
+    of_types = zones.of_types or {}
+    mine = [one for one in mine if not of_types.get(one.type, frozenset()).isdisjoint(here)]
     return Place(name=pair.name, props=props, offers=mine, where=", ".join(here))
 
 
