@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -96,7 +96,8 @@ def find(props: Json, traveller: Traveller, known: Network, ground: Ground) -> A
         return blocked
     if known.unread:
         return Answer(verdict=Fit.unknown, message=known.unread, denied=known.denied)
-    ways = [_way(subnet, traveller) for subnet in subnets]
+    sources = network.groups_of(props)
+    ways = [_way(subnet, traveller, _closed(subnet, sources, known, ground)) for subnet in subnets]
     shut = [one for one in ways if one.open is False]
     unsure = next((one for one in ways if one.open is None), None)
     if unsure is not None:
@@ -110,13 +111,25 @@ def find(props: Json, traveller: Traveller, known: Network, ground: Ground) -> A
         verdict=Fit.cannot,
         message=f"{traveller.noun} in {where} have no way out: {shut[0].why}{some}",
         certain=every and all(one.certain for one in shut),
-        hint=_way_out_of(shut[0].subnet, traveller),
+        hint=shut[0].hint,
     )
 
 
-def _way_out_of(subnet: Subnet, traveller: Traveller) -> str:
+def _closed(subnet: Subnet, sources: Sequence[Any], known: Network, ground: Ground) -> set[str]:
+    """The services whose endpoints have security groups that let nothing in from the subnet or from ``sources``."""
+    groups = {name: [network.group_of(one, known, ground) for one in ids] for name, ids in subnet.endpoints.items()}
+    return {
+        name
+        for name, its in groups.items()
+        if its and all(one is not None and not network.lets_in(one, subnet, sources) for one in its)
+    }
+
+
+def _way_out_of(subnet: Subnet, traveller: Traveller, missing: Sequence[str]) -> str:
     if subnet.way is Way.internet:
         return traveller.why
+    if not traveller.internet and all(one in subnet.endpoints for one in missing):
+        return "let TCP 443 in from the subnet in the security groups of the endpoints"
     if traveller.internet:
         return "add a NAT gateway, or push the image to Amazon ECR"
     return "add a NAT gateway, or the missing endpoints"
@@ -130,10 +143,11 @@ class _Found:
     open: bool | None
     why: str
     certain: bool = False
+    hint: str = ""
 
 
-def _way(subnet: Subnet, traveller: Traveller) -> _Found:
-    missing = [one for one in traveller.endpoints if one not in subnet.endpoints]
+def _way(subnet: Subnet, traveller: Traveller, closed: Collection[str]) -> _Found:
+    missing = [one for one in traveller.endpoints if one not in subnet.endpoints or one in closed]
     outside = [*missing, *traveller.internet]
     if subnet.way is Way.onward:
         return _Found(subnet=subnet, open=True, why="a gateway in another subnet")
@@ -145,13 +159,22 @@ def _way(subnet: Subnet, traveller: Traveller) -> _Found:
     doubt = _doubt(subnet, traveller)
     if doubt:
         return _Found(subnet=subnet, open=None, why=doubt)
+    hint = _way_out_of(subnet, traveller, missing)
     if subnet.way is Way.internet:
         why = "the route to the internet needs a public address"
-        none = len(missing) == len(traveller.endpoints)
-        return _Found(subnet=subnet, open=False, why=why, certain=none)
-    wanted = [f"no endpoint for {', '.join(missing)}"] if missing else []
+        none = not any(one in subnet.endpoints for one in traveller.endpoints)
+        return _Found(subnet=subnet, open=False, why=why, certain=none, hint=hint)
+    absent, shut = _split(missing, subnet)
+    wanted = [f"no endpoint for {absent}"] if absent else []
+    wanted += [f"the security groups of the endpoint for {shut} do not let port {network.HTTPS} in"] if shut else []
     wanted += [f"{', '.join(traveller.internet)} is on the internet"] if traveller.internet else []
-    return _Found(subnet=subnet, open=False, why=f"no default route, and {', and '.join(wanted)}")
+    return _Found(subnet=subnet, open=False, why=f"no default route, and {', and '.join(wanted)}", hint=hint)
+
+
+def _split(missing: Sequence[str], subnet: Subnet) -> tuple[str, str]:
+    """The services without an endpoint, and those whose endpoint is closed."""
+    absent = ", ".join(one for one in missing if one not in subnet.endpoints)
+    return absent, ", ".join(one for one in missing if one in subnet.endpoints)
 
 
 def _doubt(subnet: Subnet, traveller: Traveller) -> str:
@@ -165,6 +188,14 @@ def _doubt(subnet: Subnet, traveller: Traveller) -> str:
     if subnet.way is Way.elsewhere:
         return f"{subnet.id} has a route to another network, and no default route: what is reached there is not known"
     return ""
+
+
+def blocked(props: Json, port: int, known: Network, ground: Ground) -> str:
+    """The security groups of an environment, if none of them lets TCP to a port out; empty if one may."""
+    groups = [network.group_of(one, known, ground) for one in network.groups_of(props)]
+    if not groups or any(one is None or network.lets_out(one, port) is not False for one in groups):
+        return ""
+    return ", ".join(one.id for one in groups if one is not None)
 
 
 def _blocked_by_groups(values: Sequence[Any], known: Network, ground: Ground) -> Answer | None:

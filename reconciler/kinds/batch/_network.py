@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from ipaddress import ip_network
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_text, at, entries, items, mapping
@@ -43,8 +44,9 @@ class Way(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """A subnet. ``endpoints`` are the names of services (``ecr.api``) that it reaches in its VPC; ``shared``: another
-    account owns it; ``dual``: its addresses of IPv6 have a default route, too.
+    """A subnet. ``endpoints`` are the names of services (``ecr.api``) that have endpoints in its VPC, with the security
+    groups of those that have some; ``shared``: another account owns it; ``dual``: its addresses of IPv6 have a default
+    route, too.
     """
 
     id: str
@@ -53,20 +55,22 @@ class Subnet:
     public: bool
     free: int
     way: Way
-    endpoints: frozenset[str]
+    endpoints: Mapping[str, tuple[str, ...]]
+    cidr: str = ""
     shared: bool = False
     dual: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A security group: its VPC, if that is known, and what it lets out; None if that is not known. ``open_to_itself``:
-    it lets everything in from itself, and out to itself.
+    """A security group: its VPC, if that is known, and what it lets out and in; None if that is not known.
+    ``open_to_itself``: it lets everything in from itself, and out to itself.
     """
 
     id: str
     vpc: str
     out: tuple[Json, ...] | None
+    into: tuple[Json, ...] | None = None
     open_to_itself: tuple[bool, bool] = (False, False)
 
 
@@ -130,15 +134,25 @@ def read(ground: Ground) -> Reads[Network]:
         refused += _refused(more, (routes, points))
         tables = [] if isinstance(routes, Refused) else items(routes.get("RouteTables"))
         endpoints = [] if isinstance(points, Refused) else items(points.get("VpcEndpoints"))
+    known = [_subnet(one, tables, endpoints, ground.scope.account) for one in items_of]
+    listed_groups = items(mapping(found.get("DescribeSecurityGroups")).get("SecurityGroups"))
+    listed_groups = [*listed_groups, *(yield from _read_doors(known, groups))]
     return Network(
         asked=frozenset(subnets),
-        subnets={str(one["SubnetId"]): _subnet(one, tables, endpoints, ground.scope.account) for one in items_of},
-        groups={
-            str(one["GroupId"]): _group(one)
-            for one in map(mapping, items(mapping(found.get("DescribeSecurityGroups")).get("SecurityGroups")))
-        },
+        subnets={one.id: one for one in known},
+        groups={str(one["GroupId"]): _group(one) for one in map(mapping, listed_groups)},
         refused=tuple(refused),
     )
+
+
+def _read_doors(subnets: Sequence[Subnet], read_before: Sequence[str]) -> Reads[list[Any]]:
+    """The security groups of the endpoints of subnets that depend on them; none of them where that is refused."""
+    dependent = [one for one in subnets if one.way is not Way.onward]
+    named = {group for one in dependent for groups in one.endpoints.values() for group in groups}
+    if not (wanted := sorted(named.difference(read_before))):
+        return []
+    (reply,) = yield (_describe("DescribeSecurityGroups", "group-id", wanted),)
+    return [] if isinstance(reply, Refused) else items(reply.get("SecurityGroups"))
 
 
 def _groups_of_templates(ground: Ground) -> Iterator[Any]:
@@ -168,7 +182,8 @@ def _subnet(item: Json, tables: Sequence[Json], endpoints: Sequence[Json], accou
         public=bool(item.get("MapPublicIpOnLaunch")),
         free=int(item.get("AvailableIpAddressCount", 1)),
         way=_way(table),
-        endpoints=frozenset(_reached(vpc, str(table.get("RouteTableId")), endpoints)),
+        endpoints=_reached(vpc, str(table.get("RouteTableId")), endpoints),
+        cidr=str(item.get("CidrBlock") or ""),
         shared=str(item.get("OwnerId") or account) != account,
         dual=any(mapping(one).get("DestinationIpv6CidrBlock") == "::/0" for one in items(table.get("Routes"))),
     )
@@ -176,9 +191,9 @@ def _subnet(item: Json, tables: Sequence[Json], endpoints: Sequence[Json], accou
 
 def _group(item: Json) -> Group:
     name = str(item["GroupId"])
-    out = tuple(item.get("IpPermissionsEgress") or ())
-    itself = (_names_itself(name, items(item.get("IpPermissions"))), _names_itself(name, out))
-    return Group(id=name, vpc=str(item.get("VpcId") or ""), out=out, open_to_itself=itself)
+    out, into = tuple(item.get("IpPermissionsEgress") or ()), tuple(item.get("IpPermissions") or ())
+    itself = (_names_itself(name, into), _names_itself(name, out))
+    return Group(id=name, vpc=str(item.get("VpcId") or ""), out=out, into=into, open_to_itself=itself)
 
 
 def _names_itself(name: str, rules: Iterable[Any]) -> bool:
@@ -215,14 +230,17 @@ def _way(table: Json) -> Way:
     return found
 
 
-def _reached(vpc: str, table: str, endpoints: Sequence[Json]) -> Iterable[str]:
+def _reached(vpc: str, table: str, endpoints: Sequence[Json]) -> Mapping[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
     for one in endpoints:
         if one.get("VpcId") != vpc or str(one.get("State", "available")).lower() != "available":
             continue
         named = _SERVICE.search(str(one.get("ServiceName") or ""))
         gateway = one.get("VpcEndpointType") == "Gateway"
         if table in items(one.get("RouteTableIds")) if gateway else one.get("PrivateDnsEnabled", True):
-            yield named[1] if named else ""
+            groups = tuple(str(mapping(group).get("GroupId")) for group in items(one.get("Groups")))
+            found[named[1] if named else ""] = groups
+    return found
 
 
 def group_of(value: Any, network: Network, ground: Ground) -> Group | None:
@@ -268,3 +286,26 @@ def _covers(rule: Json, port: int) -> bool | None:
     if not isinstance(first, int) or not isinstance(last, int):
         return None
     return first <= port <= last or first == -1
+
+
+def lets_in(group: Group, subnet: Subnet, sources: Sequence[Any], port: int = HTTPS) -> bool:
+    """Whether a group may let TCP to a port in from the subnet, or from what has the security groups ``sources``."""
+    known = bool(sources) and all(isinstance(one, str) for one in sources)
+    for rule in group.into if group.into is not None else ({"IpProtocol": "-1", "PrefixListIds": [{}]},):
+        if _covers(rule, port) is False:
+            continue
+        pairs = [mapping(one).get("GroupId") for one in items(rule.get("UserIdGroupPairs"))]
+        ranges = [str(mapping(one).get("CidrIp")) for one in items(rule.get("IpRanges"))]
+        if rule.get("PrefixListIds") or any(_overlap(one, subnet.cidr) for one in ranges):
+            return True
+        if any(one in sources for one in pairs) or (pairs and not known):
+            return True
+    return False
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two ranges of addresses have some in common; also where one is not known."""
+    try:
+        return ip_network(one, strict=False).overlaps(ip_network(other, strict=False))
+    except (ValueError, TypeError):
+        return True

@@ -244,13 +244,23 @@ ROUTES = {
     "ipv6": {"DestinationIpv6CidrBlock": "::/0", "GatewayId": "igw-1"},
     "s3": {"DestinationPrefixListId": "pl-1", "GatewayId": "vpce-1"},
 }
+TCP = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+DOORS = {
+    "range": TCP | {"IpRanges": [{"CidrIp": "10.0.0.0/16"}]},
+    "other-range": TCP | {"IpRanges": [{"CidrIp": "10.9.0.0/16"}]},
+    "ours": TCP | {"UserIdGroupPairs": [{"GroupId": "sg-1"}]},
+    "itself": {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-2"}]},
+    "list": TCP | {"PrefixListIds": [{"PrefixListId": "pl-1"}]},
+    "ssh": TCP | {"FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]},
+}
+EGRESS = {None: {"IpProtocol": "-1"}, "https": TCP, "nfs": TCP | {"FromPort": 2049, "ToPort": 2049}}
 LOCAL = {"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local"}
 
 
 def network(**given: Any) -> dict[str, Any]:
     """Replies of EC2 about one subnet; ``given`` as in the table."""
     routes = [LOCAL, *(ROUTES[one] for one in given.get("routes", ()))]
-    subnet = {"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "eu-west-1a"}
+    subnet = {"SubnetId": "subnet-1", "VpcId": "vpc-1", "AvailabilityZone": "eu-west-1a", "CidrBlock": "10.0.1.0/24"}
     subnet |= {"MapPublicIpOnLaunch": given.get("public", False)}
     subnet |= {"OwnerId": "210987654321" if given.get("shared") else HERE.account}
     points = [
@@ -258,11 +268,14 @@ def network(**given: Any) -> dict[str, Any]:
         | ({"VpcEndpointType": "Gateway", "RouteTableIds": ["rtb-1"]} if one == "s3" else {})
         for one in given.get("endpoints", ())
     ]
+    for one in points if "door" in given else ():
+        one |= {"Groups": [{"GroupId": "sg-2"}]}
     table = {"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Associations": [{"Main": True}], "Routes": routes}
-    group = {"GroupId": "sg-1", "VpcId": "vpc-1", "IpPermissionsEgress": [{"IpProtocol": "-1"}]}
+    group = {"GroupId": "sg-1", "VpcId": "vpc-1", "IpPermissionsEgress": [EGRESS[given.get("egress")]]}
+    door = {"GroupId": "sg-2", "VpcId": "vpc-1", "IpPermissions": [DOORS[given["door"]]] if "door" in given else []}
     return {
         "DescribeSubnets": {"Subnets": [subnet]},
-        "DescribeSecurityGroups": {"SecurityGroups": [group]},
+        "DescribeSecurityGroups": {"SecurityGroups": [group, door]},
         "DescribeRouteTables": {"RouteTables": [table]},
         "DescribeVpcEndpoints": {"VpcEndpoints": points},
     }
@@ -306,6 +319,15 @@ def test_networks(who: str, given: Mapping[str, Any], expected: str, line: str) 
     told = found.verdict.value + {"unknown": ""}.get(found.verdict, " certain" if found.certain else " likely")
     assert told == expected, (line, found.message)
     assert (found.verdict is Fit.cannot) == bool(found.hint)
+
+
+@pytest.mark.parametrize(("rule", "shut"), [(None, False), ("https", True), ("nfs", False)])
+def test_file_systems_need_their_port(rule: str | None, shut: bool) -> None:
+    made, ground = around()
+    known, _ = drive(networks.read(ground), network(egress=rule))
+    assert egress.blocked(made.props, 2049, known, ground) == "sg-1" * shut
+    volumes = {"volumes": [{"efsVolumeConfiguration": {"fileSystemId": "fs-1"}}]}
+    assert reach.of({"containerProperties": volumes}, ground).file_systems == ("containerProperties", "volumes")
 
 
 @pytest.mark.parametrize(

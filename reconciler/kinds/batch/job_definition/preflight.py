@@ -41,6 +41,7 @@ QUEUES: Final = "jobQueues"
 ORDER, MEMBER = "computeEnvironmentOrder", "computeEnvironment"
 ENVIRONMENTS: Final = "computeEnvironments"
 _SHOWN: Final = 2  # reasons in one sentence
+_NFS: Final = 2049
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +117,28 @@ def _around(definition: Resource, needed: Needs, pair: _Pair, props: Json, groun
         found += [
             _way_out(needed, one, props, known, ground) for one in _travellers(needed, reached, pair, known, ground)
         ]
+        found += _check_file_systems(reached, props, known, ground)
     if pair.own is not None and any(one.efa for one in needed.hosts):
         known = yield from networks.read(ground)
         found += efa.check(pair.own, next(one.path for one in needed.hosts if one.efa), known, ground)
     if needed.platform == EC2:
         found += yield from _within_quota(needed, props)
     return found
+
+
+def _check_file_systems(reached: Reach, props: Json, known: Network, ground: Ground) -> Iterator[Ruling]:
+    """Whether the security groups let jobs mount their volumes of Amazon EFS."""
+    groups = egress.blocked(props, _NFS, known, ground) if reached.file_systems else ""
+    if groups:
+        yield Ruling(
+            check="egress",
+            verdict=Fit.cannot,
+            message=f"the security groups let no TCP to port {_NFS} of Amazon EFS out ({groups})",
+            path=reached.file_systems,
+            certain=False,
+            hint=f"add an egress rule for TCP {_NFS}",
+            decides=False,
+        )
 
 
 def _travellers(

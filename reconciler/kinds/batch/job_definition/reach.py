@@ -15,7 +15,7 @@ from typing import Final
 from reconciler.kinds.batch import _network as networks
 from reconciler.kinds.batch.job_definition import image_preflight, role_preflight
 from reconciler.kinds.common.declared import as_text, at, items, mapping
-from reconciler.model import Json
+from reconciler.model import Json, Path
 from reconciler.model.preflight import Ground
 
 _HUB: Final = "docker.io"
@@ -27,17 +27,23 @@ _PUBLIC: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """The endpoints (``ecr.api``) that would be enough, and the registries that no endpoint leads to."""
+    """The endpoints (``ecr.api``) that would be enough, and the registries that no endpoint leads to; ``file_systems``
+    is the place of volumes of Amazon EFS.
+    """
 
     endpoints: tuple[str, ...] = ()
     internet: tuple[str, ...] = ()
+    file_systems: Path = ()
 
 
 def of(props: Json, ground: Ground) -> Reach:
     """What the containers of a definition with these properties reach."""
     endpoints: dict[str, None] = {}
     internet: dict[str, None] = {}
-    for _, _, containers in role_preflight.holders(props):
+    file_systems: Path = ()
+    for path, holder, containers in role_preflight.holders(props):
+        if any(mapping(one).get("efsVolumeConfiguration") for one in items(holder.get("volumes"))):
+            file_systems = file_systems or (*path, "volumes")
         for item in containers:
             uri = as_text(item.get("image")) or ""
             image = image_preflight.parse(uri)
@@ -48,7 +54,7 @@ def of(props: Json, ground: Ground) -> Reach:
             elif (registry := _registry(uri)) in _PUBLIC:
                 internet[registry] = None
             endpoints.update(dict.fromkeys(_services(item, ground)))
-    return Reach(endpoints=tuple(endpoints), internet=tuple(internet))
+    return Reach(endpoints=tuple(endpoints), internet=tuple(internet), file_systems=file_systems)
 
 
 def _registry(uri: str) -> str:
