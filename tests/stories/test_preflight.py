@@ -125,8 +125,13 @@ def test_the_life_of_an_estate(shell: Shell, tmp_path: Path) -> None:
     assert "cannot-run" not in quiet.err
     assert not any(call.service in ("servicequotas", "ecr") for call in shell.account.calls)
     assert "preflight" not in shell.ok("plan", "--format", "json").json
-    again = shell.ok("plan", "--preflight", "--out", "it.plan")
+    notes = ("--format", "text", "--format", "github=notes.txt")
+    again = shell.ok("plan", "--preflight", "--out", "it.plan", *notes)
     assert "warning[cannot-run]" in again.err
+    annotations = Path("notes.txt").read_text(encoding="utf-8").splitlines()
+    assert "::warning file=environment.yaml,line=" in annotations[0]
+    assert all(line.startswith("::warning file=environment.yaml,line=") for line in annotations)
+    assert shell.ok("show", "it.plan", "--format", "github").out.splitlines() == annotations
     assert again.out.count("Preflight: ") == shell.ok("show", "it.plan").out.count("Preflight: ") == 1
     assert rows(valid_plan(shell.ok("show", "it.plan", "--format", "json").json))["large", "ce", "vcpu"]
     declared["jobQueues"]["q"]["priority"] = 2
