@@ -27,6 +27,7 @@ from reconciler.config import given as outside
 from reconciler.config.files import Layer, Missing, Sources, displayed_from, find_environment
 from reconciler.config.given import Given
 from reconciler.config.merge import UselessNull, as_plain, patch
+from reconciler.config.references import Templates, templated
 from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Address, Lookup, Path, Pos, Template, examples
@@ -69,12 +70,19 @@ class DeclaredResource:
     """One resource after merging and variables: plain data and templates.
 
     ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` has the
-    environment variables that the value at a path was built from.
+    environment variables that the value at a path was built from. ``written`` has the templates of a value, which may
+    since have been replaced.
     """
 
     value: Mapping[str, Any]
     pos: Mapping[Path, Pos]
     env: Mapping[Path, frozenset[str]] = field(default_factory=dict)
+    written: tuple[Any, Templates] = (None, ())
+
+    def templates(self) -> Templates:
+        """Every text with expressions that are not filled in yet."""
+        of, found = self.written
+        return found if of is self.value else templated(self.value)
 
     def at(self, path: Path = ()) -> Pos:
         """The place of ``path``, or of its nearest ancestor that has one."""
@@ -411,9 +419,11 @@ class _Loading:
             for name, node in self.folded(section, below, declared).items():
                 env: Env = {}
                 filler.address = str(Address(section, name))
-                value = filler.fill(node, env)
+                value, templates = filler.resource(node, env)
                 places = Places(node, _read_key)
-                made.setdefault(section, {})[name] = DeclaredResource(value=value, pos=places, env=env)
+                made.setdefault(section, {})[name] = DeclaredResource(
+                    value=value, pos=places, env=env, written=(value, templates)
+                )
         return made
 
     def common_properties(self, settings: Node, defaults: Node | None) -> Node:

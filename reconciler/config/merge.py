@@ -6,6 +6,7 @@ Mappings merge, ``null`` removes, everything else replaces: https://www.rfc-edit
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from reconciler.config.yaml.node import Node, PlainNode, count
@@ -41,13 +42,14 @@ def patch(under: Node | None, over: Node, useless_nulls: list[UselessNull] | Non
 def _patched(under: PlainNode, over: PlainNode) -> PlainNode:
     """The same for mappings of plain data; their nodes are merged when a place is needed."""
     data, replaced = _merged(under.data, over.data)
-    kept = (site for site in under.sites if site not in over.sites and _at(data, site) is _at(under.data, site))
+    kept = [site for site in under.sites if site not in over.sites and _at(data, site) is _at(under.data, site)]
+    sites = sorted((*over.sites, *kept), key=partial(_order, data))
     return PlainNode(
         data,
         over.known_mark,
         lambda: patch(under.composed(), over.composed()),
         values=under.values + over.values - 1 - replaced,
-        sites=(*over.sites, *kept),
+        sites=tuple(sites),
     )
 
 
@@ -64,6 +66,15 @@ def _merged(under: Any, over: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
             replaced += 1 + more
         members[name] = item
     return members, replaced
+
+
+def _order(value: Any, path: Path) -> list[int]:
+    """A key that sorts paths as what they lead to is ordered in ``value``."""
+    found = []
+    for part in path:
+        found.append([*value].index(part) if type(value) is dict else int(part))
+        value = value[part]
+    return found
 
 
 def _at(value: Any, path: Path) -> Any:

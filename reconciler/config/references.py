@@ -7,9 +7,9 @@ all three alike. A plain name is searched among the declared resources first, th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
 from reconciler.model import problem_codes as codes
@@ -18,6 +18,7 @@ from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.stand_ins import SCALARS, replace
 
 Kinds = Mapping[str, Kind]
+Templates: TypeAlias = Sequence[tuple[Path, Template]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,12 @@ def within(resource: Resource) -> list[tuple[Path, Template]]:
         resource.memo["templates"] = templated(resource.props)
     found: list[tuple[Path, Template]] = resource.memo["templates"]
     return found
+
+
+def remember(resource: Resource, given: Json, found: Templates) -> None:
+    """Note the templates of its properties, if they are still those of ``given``, in which ``found`` are."""
+    if all(resource.props[name] is given.get(name) for name in resource.props):
+        resource.memo["templates"] = [one for one in found if one[0][0] in resource.props]
 
 
 def templated(value: Any, path: Path = ()) -> list[tuple[Path, Template]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler.config import expressions
 from reconciler.config.given import Given
-from reconciler.config.references import put
+from reconciler.config.references import Templates, put, templated
 from reconciler.config.yaml.node import MAX_DEPTH as DEEPEST
 from reconciler.config.yaml.node import Node, PlainNode
 from reconciler.model import Path, Pos, Reference, Template
@@ -114,8 +114,21 @@ class Filler:
         self._check_depth(self._depth + made.depth, node)
         return made.value
 
+    def resource(self, node: Node, env: Env) -> tuple[Any, Templates]:
+        """A resource as plain data, and the texts in it with expressions that are left."""
+        found = self._plain_texts(node) if type(node) is PlainNode else None
+        if found is None or type(node) is not PlainNode:
+            value = self.fill(node, env)
+            return value, templated(value)
+        return put(node.data, found), [(path, text) for path, text in found.items() if type(text) is Template]
+
     def _plainly(self, node: PlainNode) -> Any:
         """The same for plain data in which nothing is to be said about any value; None where there may be."""
+        found = self._plain_texts(node)
+        return None if found is None else put(node.data, found)
+
+    def _plain_texts(self, node: PlainNode) -> dict[Path, Any] | None:
+        """What its texts with expressions become, by path, where nothing is to be said about any value of it."""
         found: dict[Path, Any] = {}
         text = self._text
         for path in node.sites:
@@ -129,7 +142,7 @@ class Filler:
             self._text = text
             return None
         self._values = values
-        return put(node.data, found)
+        return found
 
     def _surely(self, text: str) -> Any:
         """A text with its expressions filled in; None where that is not all that there is to do."""
