@@ -17,7 +17,7 @@ from reconciler.model import Kind, Template
 from reconciler.model.masking import LINE, is_no_name, private_name
 from reconciler.model.paths import values_at
 from reconciler.model.secrets_in_text import decoded, is_itself_a_secret, secret_arguments, secrets_in
-from reconciler.model.stand_ins import walk
+from reconciler.model.stand_ins import SCALARS, walk
 from reconciler.schema import registry
 
 _private = cache(private_name)  # there are few different names
@@ -90,22 +90,29 @@ def texts_under_secret_names(value: Any) -> list[str]:
 def _gather(value: Any, found: list[str]) -> None:
     """Adds to ``found``. This sees every value of an environment: a generator for every mapping would be slow."""
     if isinstance(value, dict | Mapping):
-        called = None
-        if not _NAMES.isdisjoint(value):
-            called = value.get("name") or value.get("key") or value.get("Name") or value.get("Key")
-        beside = called is not None and _private(str(called))
-        for name, item in value.items():
-            if beside and name not in _NAMES and name not in _REFERENCES:
-                found.extend(_all_in({name: item}))
-            elif type(item) is not str or _private(name) or name in _ODD:
-                _gather_member(name, item, found)
-            elif secrets := _secrets_in(item):
-                found.extend(secrets)
+        _gather_members(value, found)
     elif isinstance(value, list):
         if any(type(item) is str for item in value):
             found.extend(secret_arguments(value))
         for item in value:
-            _gather_member("", item, found)
+            if type(item) is str:
+                found.extend(_secrets_in(item))
+            elif type(item) not in SCALARS:
+                _gather_member("", item, found)
+
+
+def _gather_members(value: Mapping[str, Any], found: list[str]) -> None:
+    called = None
+    if not _NAMES.isdisjoint(value):
+        called = value.get("name") or value.get("key") or value.get("Name") or value.get("Key")
+    beside = called is not None and _private(str(called))
+    for name, item in value.items():
+        if beside and name not in _NAMES and name not in _REFERENCES:
+            found.extend(_all_in({name: item}))
+        elif type(item) is str and name not in _ODD and not _private(name):
+            found.extend(_secrets_in(item))
+        elif type(item) is str or type(item) not in SCALARS:
+            _gather_member(name, item, found)
 
 
 def _gather_member(name: str, item: Any, found: list[str]) -> None:

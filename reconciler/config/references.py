@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
 from reconciler.model import problem_codes as codes
-from reconciler.model.paths import dotted, values_at
+from reconciler.model.paths import dotted, values_by
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.stand_ins import SCALARS, replace
 
@@ -102,11 +102,7 @@ def _gathered(value: Any) -> list[tuple[Path, Template]]:
 def reference_sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
     """Every value at a path of ``kind.refs``, of any type."""
     if "sites" not in resource.memo:
-        resource.memo["sites"] = [
-            (path, ref, value)
-            for pattern, ref in kind.refs.items()
-            for path, value in values_at(resource.props, pattern)
-        ]
+        resource.memo["sites"] = list(values_by(resource.props, kind.refs))
     found: list[tuple[Path, Ref, Any]] = resource.memo["sites"]
     return found
 
