@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from reconciler.model.masking import SENSITIVE, private_name
+from reconciler.model.masking import PRIVATE_WORDS, SENSITIVE, private_name
 
 from .patterns import regex
 from .when_used import when_used
@@ -42,37 +42,33 @@ _KNOWN = regex(
     r"|(?i:secret_?access_?key)[\"']?\s*[:=\s]\s*[\"']?(?P<aws>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
 )
 _WORD, _LINE = r"""[^\s"'`|;]+""", r"(?:[^\n|;]|\\\n){0,300}?"
-# Passwords that well-known commands, headers and files have in a place of their own, without a name; each with words of
-# which one is in every text that it fits: most texts have none, so most of these are never compiled. Where case counts
-# for nothing, the words are without i and s, for which `re` then takes other letters, too.
+# Passwords that well-known commands, headers and files have in a place of their own, without a name; each pattern with
+# words in lower case of which the text must contain one
 _PLACES = tuple(
     (words.split(), regex(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})""")))
     for words, pattern in (
-        ("://", r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s:/@\"']*:(?P<value>[^\s/@\"']+)@"),
+        ("@", r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s:/@\"']*:(?P<value>[^\s/@\"']+)@"),
         ("chpasswd", r"[\"' \t:]\w[\w.-]*:(?P<value>[^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?chpasswd"),
         (
             "stdin",
             r"(?:echo|printf)\s+(?:-\w+\s+|[\"']%s(?:\\n)?[\"']\s+)?PASSWORD[\"']?\s*\|[^\n|]*--?(?:password-)?stdin",
         ),
         ("stdin", r"--(?:password-)?stdin\b[^\n]*<<<\s*PASSWORD"),
-        (
-            "chpasswd",
-            r"\bchpasswd\b[^\n]*<<(?:<\s*[\"']?|-?\s*[\"']?\w+[^\n]*\n\s*)[\w.-]+:(?P<value>[^\s\"']+)",
-        ),
+        ("chpasswd", r"\bchpasswd\b[^\n]*<<(?:<\s*[\"']?|-?\s*[\"']?\w+[^\n]*\n\s*)[\w.-]+:(?P<value>[^\s\"']+)"),
         (
             "curl wget",
             rf"\b(?:curl|wget)\b{_LINE}\s(?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"'$]+:(?P<value>[^\s\"']+)",
         ),
         (
-            "author",
+            "authorization",
             r"(?i:authorization)[\"']?\s*[:=]\s*[\"']?(?i:bearer|basic|token|splunk|apikey)\s+(?P<value>[^\s\"'\\,;]+)",
         ),
         ("sshpass", r"\bsshpass\s+-p\s*PASSWORD"),
         ("login", rf"\b(?:docker|podman|nerdctl|registry)\s+login\b{_LINE}\s-p\s*PASSWORD"),
         ("mysql mariadb", rf"\b(?:mysql|mariadb)\w*\s{_LINE}(?<=\s)-pPASSWORD"),
         ("net", r"(?i:\bnet\s+user)\s+[^\s/]\S*\s+(?!/)PASSWORD"),
-        ("dent word", r"(?i:\bidentified\s+by|\bwith\s+password)\s+[\"'](?P<value>[^\"'\n]+)[\"']"),
-        ("convertto", r"(?i:\bconvertto-securestring)\s+(?i:-string\s+)?[\"'](?P<value>[^\"'\n]+)[\"']"),
+        ("identified with", r"(?i:\bidentified\s+by|\bwith\s+password)\s+[\"'](?P<value>[^\"'\n]+)[\"']"),
+        ("convertto-securestring", r"(?i:\bconvertto-securestring)\s+(?i:-string\s+)?[\"'](?P<value>[^\"'\n]+)[\"']"),
         ("pass:", r"-pass(?:in|out)?\s+[\"']?pass:(?P<value>[^\s\"']+)"),
         ("openssl", rf"\bopenssl\s+enc\b{_LINE}\s-k\s+PASSWORD"),
         ("requirepass", r"\brequirepass\s+PASSWORD"),
@@ -137,10 +133,13 @@ def is_itself_a_secret(text: str) -> bool:
 @lru_cache(1024)  # a plan shows the same text several times
 def _spans(text: str) -> frozenset[tuple[int, int]]:
     found = {match.span(match.lastgroup or 0) for match in _KNOWN.finditer(text)}
-    folded = text.casefold()
+    # other letters than those of ASCII may count as one of these
+    lower = text.lower() if text.isascii() else ""
     for words, pattern in _PLACES:
-        if any(word in folded for word in words):
+        if not lower or any(word in lower for word in words):
             found |= {match.span("value") for match in pattern.finditer(text) if not _is_harmless(match["value"])}
+    if lower and not any(word in lower for word in PRIVATE_WORDS):
+        return frozenset(found)
     named, *others = _GIVEN
     found |= set(_given(named, text, options_only=True))
     for pattern in others:
