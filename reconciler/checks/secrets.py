@@ -25,8 +25,12 @@ _secrets_in = lru_cache(10_000)(secrets_in)  # and most texts are repeated
 _NAMES: Final = frozenset({"name", "Name", "key", "Key"})
 _ODD: Final = frozenset({"userData", "valueFrom"})  # members whose texts are searched in their own way
 _REFERENCES: Final = frozenset({"valueFrom", "ValueFrom"})
-# What has a name like that of a secret, and none in it: references, and the sections and members that hold them
-_STRUCTURES: Final = frozenset({"imagePullSecrets", "repositoryCredentials", "secret", *registry.sections()})
+
+
+@cache
+def _structures() -> frozenset[str]:
+    """What is named like a secret and has none in it: references, and the sections and members that hold them."""
+    return frozenset({"imagePullSecrets", "repositoryCredentials", "secret", *registry.sections()})
 
 
 def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
@@ -117,7 +121,7 @@ def _gather_members(value: Mapping[str, Any], found: list[str]) -> None:
 
 def _gather_member(name: str, item: Any, found: list[str]) -> None:
     if isinstance(item, dict | list):
-        if _private(name) and name not in _STRUCTURES:
+        if _private(name) and name not in _structures():
             found.extend(_all_in(item))
         else:
             _gather(item, found)

@@ -24,7 +24,6 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.common import ownership_index
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare, unless, without
 from reconciler.model import (
@@ -55,6 +54,7 @@ from reconciler.model.patterns import regex
 from reconciler.model.when_used import when_used
 
 with when_used():
+    from reconciler.kinds.common import ownership_index
     from reconciler.kinds.common.replies import chunks
 
 FAIR, QUOTA = "fairsharePolicy", "quotaSharePolicy"

@@ -22,7 +22,6 @@ from reconciler.kinds.batch import _capacity_limits as capacity
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
 from reconciler.model import (
     Access,
     Action,
@@ -55,6 +54,7 @@ from reconciler.model.when_used import when_used
 with when_used():
     from reconciler.kinds.batch import _quotas as quotas
     from reconciler.kinds.batch._service_environment_status import READER
+    from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
     from reconciler.kinds.common.replies import chunks, top_members
 
 NAME = "serviceEnvironmentName"

@@ -20,16 +20,6 @@ from typing import Any
 
 from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.ownership_index import (
-    Index,
-    by_name,
-    index,
-    matches_query,
-    not_sought,
-    owned_names,
-    tags_from_index,
-    tags_if_expected,
-)
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
 from reconciler.kinds.common.policy_document.trusted import principal_refs
 from reconciler.kinds.common.visibility import not_visible
@@ -65,6 +55,16 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.ownership_index import (
+        Index,
+        by_name,
+        index,
+        matches_query,
+        not_sought,
+        owned_names,
+        tags_from_index,
+        tags_if_expected,
+    )
     from reconciler.kinds.common.policy_document.compare import compared
     from reconciler.kinds.common.referrers import active_definitions, revision
     from reconciler.kinds.common.replies import ok, tag_list, tag_map, together

@@ -24,7 +24,6 @@ from typing import Any, TypeAlias
 
 from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.normal_forms import unless, without
-from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
 from reconciler.kinds.common.policy_document.document import parse
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.events import _rule_targets as targets
@@ -69,6 +68,7 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common import event_rules, recorded
+    from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
     from reconciler.kinds.common.referrers import referrer
     from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
 

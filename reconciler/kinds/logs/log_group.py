@@ -19,16 +19,6 @@ from dataclasses import replace
 from typing import Any
 
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.ownership_index import (
-    Index,
-    by_name,
-    index,
-    matches_query,
-    not_sought,
-    owned_names,
-    tags_from_index,
-    tags_if_expected,
-)
 from reconciler.model import (
     OWNER_TAG,
     Access,
@@ -61,6 +51,16 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.ownership_index import (
+        Index,
+        by_name,
+        index,
+        matches_query,
+        not_sought,
+        owned_names,
+        tags_from_index,
+        tags_if_expected,
+    )
     from reconciler.kinds.common.replies import chunks, ok
 
 # as DescribeLogGroups has it in ``arn``, for all streams

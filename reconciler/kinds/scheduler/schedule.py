@@ -21,7 +21,6 @@ from typing import Any, TypeAlias
 
 from reconciler.kinds.common.declared import at, mapping
 from reconciler.kinds.common.normal_forms import unless, without
-from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.scheduler import _common as scheduler
 from reconciler.kinds.scheduler import _targets as targets
@@ -62,6 +61,7 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common.dates import canonical
+    from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
     from reconciler.kinds.common.referrers import referrer
     from reconciler.kinds.common.replies import lowered, ok, raised
     from reconciler.kinds.scheduler._schedule_checks import check

@@ -23,7 +23,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.secretsmanager._secret_checks import check
 from reconciler.model import (
@@ -63,6 +62,7 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common import kms_keys
+    from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
     from reconciler.kinds.common.replies import ok, tag_list, tag_map
     from reconciler.kinds.common.values import first
 

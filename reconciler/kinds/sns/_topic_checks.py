@@ -8,7 +8,6 @@ from typing import Any
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, mapping
 from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
-from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.model import Finding, Json, Path, compact
 from reconciler.model import problem_codes as codes
 from reconciler.model.patterns import regex
@@ -18,6 +17,7 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.sns import _subscription_checks
+    from reconciler.kinds.sns import _subscriptions as subs
 
 NAME = regex(r"[A-Za-z0-9_-]{1,256}")
 FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")

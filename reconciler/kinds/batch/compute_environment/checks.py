@@ -14,12 +14,15 @@ from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.batch.compute_environment import instance_types as types
 from reconciler.kinds.batch.compute_environment.images import AMAZON_LINUX_2, successor, unsupported
-from reconciler.kinds.common import tags
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import tags
 
 NOT_ON_FARGATE = (
     "allocationStrategy",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common import tags
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
@@ -18,6 +17,10 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.patterns import regex
 from reconciler.model.secrets_in_text import secrets_in
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import tags
 
 NAME = regex(r"[a-zA-Z0-9().\-/_]{3,128}")
 IMAGE = regex(r"ami-[0-9a-f]+|resolve:ssm:\S+")
