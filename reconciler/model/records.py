@@ -81,10 +81,10 @@ def _hash(owner: type) -> _Method:
     )
 
 
-@recursive_repr()
-def _repr(self: Any) -> str:
-    shown = ", ".join(f"{one.name}={getattr(self, one.name)!r}" for one in dataclasses.fields(self) if one.repr)
-    return f"{self.__class__.__qualname__}({shown})"
+def _repr(owner: type) -> _Method:
+    shown = ", ".join(f"{one.name}={{self.{one.name}!r}}" for one in dataclasses.fields(owner) if one.repr)
+    method = _executed("__repr__", ["self"], [f"return self.__class__.__qualname__ + f'({shown})'"])
+    return recursive_repr()(method)
 
 
 def _refuse_to_set(_: object, name: str, _value: object) -> None:
@@ -119,7 +119,7 @@ def _methods(
     if init:
         found["__init__"] = _WhenAsked(owner, "__init__", partial(_init, frozen=frozen))
     if repr:
-        found["__repr__"] = _repr
+        found["__repr__"] = _WhenAsked(owner, "__repr__", _repr)
     if eq:
         found["__eq__"] = _WhenAsked(owner, "__eq__", partial(_compare, name="__eq__", sign="=="))
         found["__hash__"] = _WhenAsked(owner, "__hash__", _hash) if frozen else None
