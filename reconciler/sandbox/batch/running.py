@@ -171,6 +171,8 @@ def _ready(store: Store, row: Row) -> None:
         return
     if len({**row.props.get("_inherited_tags", {}), **row.tags}) > 50:
         _end(store, row, "FAILED", "The number of propagated tags exceeds the limit of 50.")
+    elif row.props.get("_overrides_too_long"):
+        _end(store, row, "FAILED", "Container Overrides length must be at most 8192")
     elif "size" in row.props.get("arrayProperties", {}):
         _pending(store, row)
         for child in _children(store, row):
