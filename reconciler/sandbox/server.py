@@ -401,8 +401,8 @@ class Sandbox:
     def _batch_fleet(self, region: str) -> Fleet:
         return self.batch(region).fleet()
 
-    def _batch_lose(self, region: str, instances: Sequence[str]) -> list[str]:
-        return self.batch(region).lose(instances, reclaimed=False)
+    def _batch_lose(self, region: str, instances: Sequence[str], how: str) -> list[str]:
+        return self.batch(region).lose(instances, reclaimed=False, how=how)
 
     def _batch_roles(self) -> dict[str, dict[str, str]]:
         return {region: batch.service_roles() for region, batch in self._batches.items()}

@@ -161,10 +161,15 @@ def _managed_reason(store: Store, listed: Sequence[Row], needs: Sequence[Need]) 
 
     if any(not any(enough(one, need) for one in listed) for need in needs):
         return NOTHING_FITS
-    failures = [store.activities[one.arn][-1] for one in listed if store.activities.get(one.arn)]
-    if len(failures) == len(listed) and all("InsufficientInstanceCapacity" in one.failure for one in failures):
+    launches = [[each for each in store.activities.get(one.arn, ()) if not each.ended] for one in listed]
+    failures = [each[-1] for each in launches if each]
+    if len(failures) == len(listed) and all(_no_capacity(one.failure) for one in failures):
         return NO_CAPACITY.format(failures[0].machine)
     return ""
+
+
+def _no_capacity(failure: str) -> bool:
+    return "InsufficientInstanceCapacity" in failure or "UnfulfillableCapacity" in failure
 
 
 def _linked(environment: Row) -> bool:

@@ -67,13 +67,15 @@ def lose_hosts_later(store: Store, environment: Row, seconds: float) -> None:
     store.after(seconds, lose)
 
 
-def lose_instances(store: Store, ids: Iterable[str], *, reclaimed: bool) -> list[str]:
-    """EC2 instances are terminated, by EC2 (`reclaimed`) or by a caller; returns those that were the service's."""
+def lose_instances(store: Store, ids: Iterable[str], *, reclaimed: bool, how: str = "terminated") -> list[str]:
+    """EC2 instances are terminated, by EC2 (`reclaimed`) or by a caller, who may only have `stopped` them: their group
+    then replaces them. Returns those that were the service's.
+    """
     found = [store.hosts[one] for one in ids if one in store.hosts]
     for host in found:
         jobs = {key.split("#")[0] for key in host.jobs}
-        hosts.end(store, host, reclaimed=reclaimed)
-        _lose(store, [row for row in map(store.jobs.find, jobs) if row is not None], host)
+        hosts.end(store, host, lost=True, reclaimed=reclaimed)
+        _lose(store, [row for row in map(store.jobs.find, jobs) if row is not None], host, how)
     return [host.id for host in found]
 
 
@@ -86,7 +88,7 @@ def interrupt(store: Store, row: Row) -> bool:
     return True
 
 
-def _lose(store: Store, jobs: Iterable[Row], host: Host | None = None) -> None:
+def _lose(store: Store, jobs: Iterable[Row], host: Host | None = None, how: str = "terminated") -> None:
     """Jobs that had not started wait again; the others have lost an attempt."""
     for row in jobs:
         if row.status == "RUNNABLE":
@@ -94,7 +96,7 @@ def _lose(store: Store, jobs: Iterable[Row], host: Host | None = None) -> None:
             continue
         ours = store.runs[row.name].hosts
         lost = host.id if host else ours[0] if ours else f"i-{row.name.replace('-', '')[:17]}"
-        _attempt_over(store, row, Outcome(None, None, f"Host EC2 (instance {lost}) terminated."))
+        _attempt_over(store, row, Outcome(None, None, f"Host EC2 (instance {lost}) {how}."))
 
 
 def stop_queue(store: Store, queue: Row) -> None:

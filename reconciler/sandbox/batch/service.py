@@ -138,11 +138,11 @@ class Batch:
             self._store.settle()
             return fleet.of(self._store)
 
-    def lose(self, instances: Iterable[str], *, reclaimed: bool = True) -> list[str]:
-        """EC2 instances are terminated; returns those that belong to an environment."""
+    def lose(self, instances: Iterable[str], *, reclaimed: bool = True, how: str = "terminated") -> list[str]:
+        """EC2 instances are terminated, or stopped; returns those that belong to an environment."""
         with self._lock:
             self._store.settle()
-            return running.lose_instances(self._store, instances, reclaimed=reclaimed)
+            return running.lose_instances(self._store, instances, reclaimed=reclaimed, how=how)
 
     def reclaim(self, job_or_instance: str) -> list[str]:
         """Spot capacity is taken back: of an instance, or of a job's instances or its Fargate task; what was lost."""

@@ -122,6 +122,8 @@ class Activity:
     zone: str
     instance: str = ""
     failure: str = ""
+    ended: str = ""
+    """Why the instance was taken out of service, if it was; of a launch nothing."""
 
 
 @dataclass

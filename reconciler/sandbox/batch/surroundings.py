@@ -146,6 +146,10 @@ class Surroundings(Protocol):
         """The AMI in a version (a number, `$Default`, `$Latest`) of a template; None if it has none."""
         ...
 
+    def launch_template_trouble(self, id_or_name: str, version: str) -> str:
+        """What AWS Batch cannot use of a version of a template; empty: it can use it."""
+        ...
+
     def machines(self, names: Sequence[str]) -> Sequence[Machine]:
         """The instance types of a list of types, families and groups of types, in the order of the list."""
         ...
@@ -158,11 +162,15 @@ class Surroundings(Protocol):
         """The availability zone of a subnet."""
         ...
 
+    def cannot_launch(self, wanted: Launch) -> str:
+        """Why EC2 refuses an instance, as the scaling activity says it; empty: it launches it."""
+        ...
+
     def launch(self, wanted: Launch) -> str:
         """Start an instance; returns its id."""
         ...
 
-    def end(self, instance_id: str, *, reclaimed: bool) -> None:
+    def end(self, instance_id: str, at: float, *, reclaimed: bool) -> None:
         """The instance is terminated, by EC2 if it is ``reclaimed``; nothing if it is already."""
         ...
 

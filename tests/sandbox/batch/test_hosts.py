@@ -118,6 +118,30 @@ def test_a_quota_is_told_by_activities_alone(desk):
     assert "VcpuLimitExceeded" in desk.batch.fleet().groups[0].activities[-1].failure
 
 
+def test_spot_has_failures_of_its_own(desk):
+    """Another quota, another text; only Spot is taken back, whatever is said to be (1.1, I)."""
+    spot = {"type": "SPOT", "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED", "instanceTypes": ["m5.large"]}
+    for setting, code in (("vcpu_quotas", "MaxSpotInstanceCountExceeded"), ("no_capacity", "UnfulfillableCapacity")):
+        desk.settings.change({setting: {"m5.*": 0} if setting == "vcpu_quotas" else ["*"]})
+        desk.environment(setting.replace("_", "-"), resources=spot)
+        seen = start(desk, environment=setting.replace("_", "-"))
+        failure = desk.batch.fleet().groups[-1].activities[-1].failure
+        assert failure.startswith(f"Could not launch Spot Instances. {code} - ")
+        assert ("statusReason" in seen) == (code == "UnfulfillableCapacity")
+        desk.settings.change({"vcpu_quotas": {}, "no_capacity": []})
+
+
+def test_a_stopped_instance_is_lost_too(desk):
+    desk.environment()
+    seen = start(desk, wait=200)
+    (lost,) = desk.world.running
+    desk.batch.lose([lost], reclaimed=False, how="stopped")
+    reason = desk.see_job(seen["jobId"])["attempts"][0]["statusReason"]
+    (ended,) = [one for one in desk.batch.fleet().groups[0].activities if one.ended]
+
+    assert (reason, ended.instance) == (f"Host EC2 (instance {lost}) stopped.", lost)
+
+
 def test_instances_that_do_not_join_make_the_environment_invalid(desk):
     """First nothing, then UNDETERMINED, at last an environment that is INVALID."""
     desk.settings.unjoined = ["ce"]
