@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
-from reconciler.sandbox.batch import attempts, hosts, job_events, job_logs, outcomes, placement, retry, starts
+from reconciler.sandbox.batch import attempts, hosts, job_events, job_logs, nodes, outcomes, placement, retry, starts
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
 from reconciler.sandbox.batch.store import Host, Json, Row, Store
@@ -73,9 +73,16 @@ def lose_instances(store: Store, ids: Iterable[str], *, reclaimed: bool, how: st
     """
     found = [store.hosts[one] for one in ids if one in store.hosts]
     for host in found:
-        jobs = {key.split("#")[0] for key in host.jobs}
+        jobs = [*host.jobs]
         hosts.end(store, host, lost=True, reclaimed=reclaimed)
-        _lose(store, [row for row in map(store.jobs.find, jobs) if row is not None], host, how)
+        for key in jobs:
+            row, node = store.jobs.find(key.split("#")[0]), store.jobs.find(key)
+            if row is None:
+                continue
+            if node is not None and row.status in ("STARTING", "RUNNING") and nodes.is_child(node):
+                nodes.lose(store, row, node, Outcome(None, None, f"Host EC2 (instance {host.id}) {how}."))
+            else:
+                _lose(store, [row], host, how)
     return [host.id for host in found]
 
 
@@ -203,7 +210,7 @@ def _pending(store: Store, row: Row) -> None:
 def _runnable(store: Store, row: Row) -> None:
     row.status, row.reason = "RUNNABLE", ""
     run = store.runs[row.name]
-    run.environment, run.started, run.hosts, run.tasks = None, None, [], []
+    run.environment, run.started, run.hosts, run.tasks, run.dead = None, None, [], [], set()
     run.waiting_since = store.now
     run.turn += 1
     queue = store.queues.find(row.props["jobQueue"])
@@ -211,7 +218,7 @@ def _runnable(store: Store, row: Row) -> None:
         due = limit["maxTimeSeconds"]
         store.after(due, partial(_blocked, store, row, run.turn, limit))
     _watch(store, row.props["jobQueue"])
-    _mirror(store, row)
+    nodes.mirror(store, row)
     job_events.changed(store, row)
     kick(store)
 
@@ -231,7 +238,7 @@ def _judge(store: Store, queue: str) -> None:
         return
     if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
         before, first.reason = first.reason, placement.blocked_reason(store, first) or first.reason
-        _mirror(store, first)
+        nodes.mirror(store, first)
         if first.reason and first.reason != before:
             job_events.blocked(store, first)
     _watch(store, queue)
@@ -333,7 +340,7 @@ def _starting(store: Store, row: Row, turn: int) -> None:
         return
     row.status, row.reason = "STARTING", ""
     attempts.begin(store, row)
-    _mirror(store, row)
+    nodes.mirror(store, row)
     job_events.changed(store, row)
     store.after(store.settings.job_to_running, lambda: _running(store, row, turn))
 
@@ -344,10 +351,12 @@ def _running(store: Store, row: Row, turn: int) -> None:
         return
     scripted = _scripted(store, row)
     outcome = scripted or Outcome()
-    refused = starts.refused(store, row, scripted=scripted is not None)
+    tasks = attempts.tasks(store, row)
+    refused = starts.refused(store, row, tasks[0], scripted=scripted is not None) if tasks else None
     if refused is not None or not outcome.starts:
         _attempt_over(store, row, refused or outcome)
         return
+    nodes.start(store, row, tasks[1:], scripted=scripted is not None)
     row.status = "RUNNING"
     run.started = store.millis()
     row.props["startedAt"] = run.started
@@ -357,7 +366,7 @@ def _running(store: Store, row: Row, turn: int) -> None:
     if limit is not None and outcome.seconds > limit:
         outcome = Outcome(137, None, TIMED_OUT, limit, outcome.lines)
     job_logs.script(store, row, outcome)
-    _mirror(store, row)
+    nodes.mirror(store, row)
     store.after(outcome.seconds, lambda: _finished(store, row, turn, outcome))
 
 
@@ -413,7 +422,7 @@ def _end(store: Store, row: Row, status: str, reason: str) -> None:
     _leave(store, row)
     row.status, row.reason = status, reason
     row.props["stoppedAt"] = store.millis()
-    _mirror(store, row)
+    nodes.mirror(store, row)
     job_events.changed(store, row)
     store.after(store.settings.job_kept, lambda: _forget(store, row))
     for child in _children(store, row) if "size" in row.props.get("arrayProperties", {}) else ():
@@ -437,17 +446,6 @@ def _array_over(store: Store, row: Row) -> None:
         failed = run.failed or bool(run.stop_reason)
         reason = run.stop_reason or ("Array Child Job failed" if failed else "")
         _end(store, parent, "FAILED" if failed else "SUCCEEDED", reason)
-
-
-def _mirror(store: Store, row: Row) -> None:
-    """The nodes of a multi-node job have its status."""
-    if not store.runs[row.name].multinode:
-        return
-    for node in _children(store, row):
-        node.status, node.reason = row.status, row.reason
-        for member in ("startedAt", "stoppedAt"):
-            if member in row.props:
-                node.props[member] = row.props[member]
 
 
 def _forget(store: Store, row: Row) -> None:

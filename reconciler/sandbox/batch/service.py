@@ -154,7 +154,11 @@ class Batch:
                 return running.lose_instances(store, [job_or_instance], reclaimed=True)
             if running.interrupt(store, row):
                 return [row.name]
-            return running.lose_instances(store, list(store.runs[row.name].hosts), reclaimed=True)
+            ids = store.runs[row.name].hosts
+            if "parent_node" in row.props:
+                index = row.props["nodeDetails"]["nodeIndex"]
+                ids = store.runs[row.props["parent"]].hosts[index : index + 1]
+            return running.lose_instances(store, list(ids), reclaimed=True)
 
     def write(self, job: str, texts: Sequence[str], container: str = "") -> list[str]:
         """A job that runs writes lines now; returns the group and stream, or the driver. Raises `BatchError`."""

@@ -161,13 +161,15 @@ class Run:
     consumables: tuple[tuple[str, int], ...] = ()
     environment: str | None = None
     hosts: list[str] = field(default_factory=list)
-    """The instances of the current attempt, the main node's first."""
+    """The instances of the current attempt, node by node."""
     tasks: list[str] = field(default_factory=list)
     """The ECS tasks of the current attempt, the main node's first."""
     waiting_since: float = 0
     turn: int = 0
     """Increased by changes that invalidate earlier events of the job."""
     started: int | None = None
+    dead: set[str] = field(default_factory=set)
+    """The child nodes that have failed in the current attempt."""
     waits_for: set[str] = field(default_factory=set)
     children: list[str] = field(default_factory=list)
     open: int = 0

@@ -429,6 +429,32 @@ def test_nodes(desk):
     assert [one["nodeProperties"]["isMainNode"] for one in nodes] == [True, False, False]
 
 
+def test_a_child_node_may_die(desk):
+    """The job goes on, and no attempt is lost; with the main node, here the last, the attempt is."""
+    desk.environment(resources={"instanceTypes": ["m5.large"]})
+    desk.queue()
+    desk.settings.outcomes = {"mn": ["runs-on"]}
+    ranges = [{"targetNodes": "0:", "container": container()}]
+    properties = {"numNodes": 3, "mainNode": 2, "nodeRangeProperties": ranges}
+    retries = {"attempts": 2}
+    desk.client.register_job_definition(
+        jobDefinitionName="mn", type="multinode", nodeProperties=properties, retryStrategy=retries
+    )
+    job = submit(desk, jobDefinition="mn")
+    desk.wait(200)
+    (lost,) = desk.batch.reclaim(f"{job}#1")
+    child, main = desk.see_job(f"{job}#1"), desk.see_job(f"{job}#2")
+    assert [status(desk, one) for one in (job, f"{job}#0", f"{job}#2")] == ["RUNNING"] * 3
+    assert (child["status"], child["statusReason"]) == ("FAILED", f"Host EC2 (instance {lost}) terminated.")
+    assert len(child["attempts"]) == 1 and not desk.see_job(job)["attempts"]
+    desk.batch.reclaim(f"{job}#2")
+    (attempt,) = desk.see_job(job)["attempts"]
+    assert attempt["container"]["taskArn"] == main["container"]["taskArn"]
+    desk.wait(300)
+    assert [status(desk, f"{job}#{index}") for index in range(3)] == ["RUNNING"] * 3
+    assert "stoppedAt" not in desk.see_job(f"{job}#1")
+
+
 # --- retries ---------------------------------------------------------------------------------------------------------
 
 
