@@ -93,6 +93,11 @@ class AccountSurroundings:
             return instance_starts.unfit(self._template(id_or_name, version))
         return f"Could not find the specified version {version} for the launch template with ID {found.id}."
 
+    def launch_template_efa(self, id_or_name: str, version: str) -> bool:
+        """Whether a version of a template attaches an Elastic Fabric Adapter."""
+        interfaces = self._template(id_or_name, version).get("NetworkInterfaces") or ()
+        return any(str(one.get("InterfaceType", "")).startswith("efa") for one in interfaces)
+
     def machines(self, names: Sequence[str]) -> Sequence[Machine]:
         """The instance types of a list of types, families and groups of types, in the order of the list."""
         return machines.machines(tuple(names))

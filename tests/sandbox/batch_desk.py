@@ -72,6 +72,9 @@ class FakeWorld:
     def launch_template_trouble(self, id_or_name: str, version: str) -> str:
         return ""
 
+    def launch_template_efa(self, id_or_name: str, version: str) -> bool:
+        return False
+
     def machines(self, names: Sequence[str]) -> Sequence[Machine]:
         return machines(tuple(names))
 

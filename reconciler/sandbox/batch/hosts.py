@@ -235,6 +235,7 @@ def _launch(store: Store, environment: Row, machine: Machine, wanted: Launch) ->
         store.now,
         store.new_id().replace("-", ""),
         wanted.spot,
+        machine.efa and store.surroundings.launch_template_efa(*wanted.template),
         joins=_joins(store, environment),
         idle_since=store.now,
     )

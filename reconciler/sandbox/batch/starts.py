@@ -68,6 +68,7 @@ def _start(store: Store, row: Row, node: Row, task: Task, *, scripted: bool) -> 
         declared.get("jobRoleArn") or declared.get("taskRoleArn") or "",
         declared.get("executionRoleArn") or "",
         "" if fargate else resources.get("instanceRole", ""),
+        host is not None and host.efa,
         scripted,
     )
 
@@ -86,4 +87,5 @@ def _container(store: Store, given: Json, task: Task) -> Container:
     log = task.logs.get(given["name"]) or _log(given, task)
     secrets = tuple((one["name"], one["valueFrom"]) for one in given.get("secrets") or ())
     missing = any(fnmatchcase(image, pattern) for pattern in store.settings.missing_images)
-    return Container(given["name"], image, log, secrets, missing)
+    devices = (one.get("hostPath", "") for one in (given.get("linuxParameters") or {}).get("devices") or ())
+    return Container(given["name"], image, log, secrets, missing, tuple(devices))

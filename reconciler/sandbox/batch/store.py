@@ -76,6 +76,8 @@ class Host:
     launched: float
     container_instance: str
     spot: bool = False
+    efa: bool = False
+    """Whether it was launched with an Elastic Fabric Adapter."""
     old: bool = False
     """From before an infrastructure update: takes no new jobs."""
     joins: bool = True

@@ -37,6 +37,8 @@ class Machine:
     memory: int
     gpus: int = 0
     architecture: str = "x86_64"
+    efa: bool = False
+    """Whether an Elastic Fabric Adapter can be attached."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Container:
     secrets: tuple[tuple[str, str], ...] = ()
     """What each environment variable is read from."""
     missing: bool = False
+    devices: tuple[str, ...] = ()
+    """Their paths on the host."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ class Start:
     execution_role: str = ""
     profile: str = ""
     """The instance profile of an EC2 instance."""
+    efa: bool = False
+    """The instance has an Elastic Fabric Adapter."""
     scripted: bool = False
     """Somebody has said how the job ends: its images are taken to be there."""
 
@@ -148,6 +154,10 @@ class Surroundings(Protocol):
 
     def launch_template_trouble(self, id_or_name: str, version: str) -> str:
         """What AWS Batch cannot use of a version of a template; empty: it can use it."""
+        ...
+
+    def launch_template_efa(self, id_or_name: str, version: str) -> bool:
+        """Whether a version of a template attaches an Elastic Fabric Adapter."""
         ...
 
     def machines(self, names: Sequence[str]) -> Sequence[Machine]:
