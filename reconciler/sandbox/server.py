@@ -101,6 +101,7 @@ class Sandbox:
             batch_tags=self._batch_tags,
             batch_fleet=self._batch_fleet,
             batch_lose=self._batch_lose,
+            batch_join=lambda region, *about: self.batch(region).join(*about),
             batch_roles=self._batch_roles,
             vcpu_quotas=lambda: self.batch_settings.vcpu_quotas,
             simulate=self._simulate,

@@ -57,6 +57,28 @@ def has_hosts(environment: Row) -> bool:
     return "instanceTypes" in resources and not on_fargate(resources)
 
 
+def brings_hosts(environment: Row) -> bool:
+    """Whether the instances of the environment are somebody's own, who starts them with the name of its cluster."""
+    return environment.props.get("type") == "UNMANAGED"
+
+
+def join(store: Store, cluster: str, instance: str, type_: str, subnet: str) -> bool:
+    """Somebody's own instance has started, whose agent is told to join a cluster; False if that is not of Batch."""
+    environment = next(
+        (
+            row
+            for row in store.environments
+            if brings_hosts(row) and row.props.get("ecsClusterArn", "").endswith(f":cluster/{cluster}") and not row.gone
+        ),
+        None,
+    )
+    machine = next(iter(store.surroundings.machines((type_,))), None)
+    if environment is None or machine is None:
+        return False
+    _add(store, Host(instance, environment.arn, machine, subnet, store.surroundings.zone(subnet)))
+    return True
+
+
 def of(store: Store, environment: Row) -> list[Host]:
     """The instances of an environment."""
     return [host for host in store.hosts.values() if host.environment == environment.arn]
@@ -231,21 +253,24 @@ def _launch(store: Store, environment: Row, machine: Machine, wanted: Launch) ->
         machine,
         wanted.subnet,
         store.surroundings.zone(wanted.subnet),
-        int(machine.memory * store.settings.registered_memory) - RESERVED,
-        store.now,
-        store.new_id().replace("-", ""),
-        wanted.spot,
-        machine.efa and store.surroundings.launch_template_efa(*wanted.template),
+        spot=wanted.spot,
+        efa=machine.efa and store.surroundings.launch_template_efa(*wanted.template),
         joins=_joins(store, environment),
-        idle_since=store.now,
     )
-    host.vcpus_left, host.memory_left, host.gpus_left = machine.vcpus, host.memory, machine.gpus
-    store.hosts[host.id] = host
-    store.after(store.settings.instances_launch, lambda: store.on_started(host))
+    _add(store, host)
     store.launched.add(environment.arn)
     store.launches.pop(environment.arn, None)
     _record(store, environment, Activity(store.new_id(), store.now, machine.name, host.subnet, host.zone, host.id))
     return host
+
+
+def _add(store: Store, host: Host) -> None:
+    host.memory = int(host.machine.memory * store.settings.registered_memory) - RESERVED
+    host.launched = host.idle_since = store.now
+    host.container_instance = store.new_id().replace("-", "")
+    host.vcpus_left, host.memory_left, host.gpus_left = host.machine.vcpus, host.memory, host.machine.gpus
+    store.hosts[host.id] = host
+    store.after(store.settings.instances_launch, lambda: store.on_started(host))
 
 
 def _template(resources: Json) -> tuple[str, str]:

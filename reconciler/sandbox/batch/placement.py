@@ -44,7 +44,7 @@ def place(store: Store, row: Row) -> Row | None:
             continue
         if not _consumables_suffice(store, run):
             return None
-        if not hosts.has_hosts(environment):
+        if not hosts.has_hosts(environment) and not hosts.brings_hosts(environment):
             break
         found = _hosts(store, environment, run, row.name)
         if found is not None:
@@ -65,7 +65,7 @@ def _hosts(store: Store, environment: Row, run: Run, job: str) -> list[str] | No
     for index, need in enumerate(run.needs or (Need(run.vcpus),)):
         key = f"{job}#{index}" if run.multinode else job
         host = _with_room(store, environment, need, alone=run.multinode)
-        if host is None and not _pointless(store, environment, need):
+        if host is None and hosts.has_hosts(environment) and not _pointless(store, environment, need):
             host = hosts.launch_for(store, environment, need, 0 if run.multinode else store.waiting_vcpus)
         if host is None or not host.room(need):
             hosts.release(store, job)

@@ -15,6 +15,7 @@ from reconciler.sandbox.batch import (
     compute_environments,
     consumables,
     fleet,
+    hosts,
     job_definitions,
     job_logs,
     job_queues,
@@ -143,6 +144,12 @@ class Batch:
         with self._lock:
             self._store.settle()
             return running.lose_instances(self._store, instances, reclaimed=reclaimed, how=how)
+
+    def join(self, cluster: str, instance: str, type_: str, subnet: str) -> bool:
+        """Somebody's own EC2 instance joins a cluster; False if that is not of an UNMANAGED environment."""
+        with self._lock:
+            self._store.settle()
+            return hosts.join(self._store, cluster, instance, type_, subnet)
 
     def reclaim(self, job_or_instance: str) -> list[str]:
         """Spot capacity is taken back: of an instance, or of a job's instances or its Fargate task; what was lost."""

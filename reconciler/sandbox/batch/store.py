@@ -71,10 +71,10 @@ class Host:
     machine: Machine
     subnet: str
     zone: str
-    memory: int
+    memory: int = 0
     """What it registers with its cluster, in MiB."""
-    launched: float
-    container_instance: str
+    launched: float = 0
+    container_instance: str = ""
     spot: bool = False
     efa: bool = False
     """Whether it was launched with an Elastic Fabric Adapter."""

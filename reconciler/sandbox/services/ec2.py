@@ -17,6 +17,7 @@ from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
+_CLUSTER = re.compile(rb"\bECS_CLUSTER=[\"']?([\w-]+)")
 _DATE = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
 
 
@@ -87,6 +88,17 @@ def instances_are_launched_now(call: ServiceCall, result: Json) -> None:
     now = datetime.fromtimestamp(call.account.clock.now(), UTC).replace(tzinfo=None)
     for one in result.get("Instances", ()):
         one["LaunchTime"] = call.backend.get_instance(one["InstanceId"]).launch_time = now
+
+
+@RULES.after("RunInstances")
+def instances_join_the_cluster_that_they_are_told(call: ServiceCall, result: Json) -> None:
+    """By their user data, as https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bootstrap_container_instance.html
+    has it; an UNMANAGED environment has no other instances.
+    """
+    told = _CLUSTER.search(base64.b64decode(call.params.get("UserData") or ""))
+    for one in result.get("Instances", ()) if told else ():
+        cluster = told[1].decode() if told else ""
+        call.account.batch_join(call.region, cluster, one["InstanceId"], one["InstanceType"], one["SubnetId"])
 
 
 @RULES.before("DescribeInstances")

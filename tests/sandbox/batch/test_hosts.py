@@ -6,7 +6,7 @@ The lines of the reference are those of operating.md: 1.1, 1.2, 2.1 and 3.3.
 import pytest
 
 from reconciler.sandbox.batch import attempts, placement
-from tests.sandbox.batch_desk import Desk, container
+from tests.sandbox.batch_desk import ROLE, Desk, container
 
 
 def needs(vcpus=1, memory=1024, gpus=0, **more):
@@ -158,6 +158,25 @@ def test_instances_that_do_not_join_make_the_environment_invalid(desk):
     assert not types(desk)
     desk.wait(1000)
     assert desk.see_job(seen["jobId"])["statusReason"] == placement.ALL_INVALID
+
+
+def test_an_unmanaged_environment_has_the_instances_that_join_it(desk):
+    """AWS Batch launches none, so that a job waits for somebody's own (1.2, `nothing-joined`)."""
+    desk.client.create_compute_environment(computeEnvironmentName="own", type="UNMANAGED", serviceRole=ROLE)
+    desk.wait(60)
+    seen = start(desk, environment="own")
+    assert (seen["status"], desk.world.running) == ("RUNNABLE", {})
+    cluster = desk.see_environment("own")["ecsClusterArn"].rpartition("/")[2]
+    assert not desk.batch.join("other", "i-1", "m5.large", "subnet-1")
+    assert desk.batch.join(cluster, "i-1", "m5.large", "subnet-1")
+    desk.wait(200)
+    seen = desk.see_job(seen["jobId"])
+    assert (seen["status"], [one.id for one in next(iter(desk.batch.fleet().clusters.values()))]) == (
+        "RUNNING",
+        ["i-1"],
+    )
+    desk.batch.lose(["i-1"], reclaimed=False)
+    assert desk.see_job(seen["jobId"])["statusReason"] == "Host EC2 (instance i-1) terminated."
 
 
 def test_a_lost_instance_is_named(desk):
