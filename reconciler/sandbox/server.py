@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, transport, wire
+from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, setting_values, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.batch.fleet import Fleet
@@ -155,7 +155,11 @@ class Sandbox:
         self.change({**asdict(Settings()), **asdict(ServiceSettings())})
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Change settings by name, of AWS Batch and of other services; raises ``KeyError`` for an unknown name."""
+        """Change settings by name, of AWS Batch and of other services; raises ``KeyError`` for an unknown name and
+        ``ValueError`` for a value of another type.
+        """
+        for kind in (type(self.batch_settings), type(self.settings)):
+            setting_values.check(kind, values)
         ours = {name: value for name, value in values.items() if name in asdict(self.settings)}
         theirs = {name: value for name, value in values.items() if name not in ours}
         self.batch_settings.change(theirs)
