@@ -38,6 +38,10 @@ _NO_SPOT = (
     "UnfulfillableCapacity - Unable to fulfill capacity due to your request configuration. Please adjust your request "
     "and try again."
 )
+_UNSUPPORTED = (
+    "Could not launch Instances. Unsupported - Your requested instance type ({}) is not supported in your requested "
+    "Availability Zone ({}). Launching EC2 instance failed."
+)
 _LOST = (
     "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or "
     "stopped."
@@ -179,6 +183,13 @@ def _attempts(store: Store, environment: Row, machines: Sequence[Machine]) -> It
         if not _allowed(store, environment, machine):
             continue
         zones = [one for one in subnets if store.surroundings.offers(machine.name, one)]
+        if not zones:
+            failed = True
+            zone = store.surroundings.zone(subnets[0])
+            why = _UNSUPPORTED.format(machine.name, zone)
+            _record(
+                store, environment, Activity(store.new_id(), store.now, machine.name, subnets[0], zone, failure=why)
+            )
         at = len(store.hosts) % len(zones) if zones else 0
         for subnet in [*zones[at:], *zones[:at]]:
             zone = store.surroundings.zone(subnet)

@@ -23,6 +23,10 @@ NOTHING_FITS = (
 NO_CAPACITY = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for instance type [{}]"
 )
+UNSUPPORTED = (
+    "MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED - Your compute environment associated with this job queue "
+    "has an unsupported instance type configuration."
+)
 NO_PERMISSION = "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS – Batch service role has a permission issue."  # noqa: RUF001
 ALL_INVALID = "ACTION_REQUIRED - CE(s) associated with the job queue are invalid."
 UNDETERMINED = "UNDETERMINED - Batch job is blocked, root cause is undetermined."
@@ -165,6 +169,8 @@ def _managed_reason(store: Store, listed: Sequence[Row], needs: Sequence[Need]) 
     failures = [each[-1] for each in launches if each]
     if len(failures) == len(listed) and all(_no_capacity(one.failure) for one in failures):
         return NO_CAPACITY.format(failures[0].machine)
+    if len(failures) == len(listed) and all("Unsupported - " in one.failure for one in failures):
+        return UNSUPPORTED
     return ""
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from reconciler.sandbox.batch import attempts, hosts, job_events, job_logs, nodes, outcomes, placement, retry, starts
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
-from reconciler.sandbox.batch.store import Host, Json, Row, Store
+from reconciler.sandbox.batch.store import Host, Row, Store
 
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
 WAITING = frozenset({"SUBMITTED", "PENDING", "RUNNABLE"})
@@ -213,10 +213,6 @@ def _runnable(store: Store, row: Row) -> None:
     run.environment, run.started, run.hosts, run.tasks, run.dead = None, None, [], [], set()
     run.waiting_since = store.now
     run.turn += 1
-    queue = store.queues.find(row.props["jobQueue"])
-    for limit in queue.props["jobStateTimeLimitActions"] if queue else []:
-        due = limit["maxTimeSeconds"]
-        store.after(due, partial(_blocked, store, row, run.turn, limit))
     _watch(store, row.props["jobQueue"])
     nodes.mirror(store, row)
     job_events.changed(store, row)
@@ -226,29 +222,47 @@ def _runnable(store: Store, row: Row) -> None:
 def _watch(store: Store, queue: str) -> None:
     """Look later at what blocks a queue, unless that is planned."""
     if queue not in store.watched:
-        store.watched.add(queue)
+        store.watched[queue] = ("", store.now)
         store.after(store.settings.blocked_after, partial(_judge, store, queue))
 
 
 def _judge(store: Store, queue: str) -> None:
-    """AWS Batch reports what blocks a queue, at its first job only."""
-    store.watched.discard(queue)
+    """AWS Batch reports what blocks a queue, at its first job only, and ends that job if it is told to."""
+    known, since = store.watched.pop(queue, ("", store.now))
     first = next((row for row in _waiting(store, placed=True) if row.props["jobQueue"] == queue), None)
     if first is None:
         return
-    if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
+    waiting = store.runs[first.name].waiting_since
+    since = since if first.name == known else max(since, waiting)
+    if store.now - waiting >= store.settings.blocked_after:
         before, first.reason = first.reason, placement.blocked_reason(store, first) or first.reason
         nodes.mirror(store, first)
         if first.reason and first.reason != before:
             job_events.blocked(store, first)
-    _watch(store, queue)
+    left = _time_left(store, first, store.now - since)
+    if left is not None and left <= 0:
+        _watch(store, queue)
+        return
+    store.watched[queue] = (first.name, since)
+    store.after(min(store.settings.blocked_after, left or store.settings.blocked_after), partial(_judge, store, queue))
 
 
-def _blocked(store: Store, row: Row, turn: int, limit: Json) -> None:
-    """A limit applies only to jobs that are blocked with the code it names."""
-    if row.status == "RUNNABLE" and store.runs[row.name].turn == turn and row.reason.startswith(limit["reason"]):
-        row.props["isCancelled"] = True
-        _end(store, row, "FAILED", limit["reason"])
+def _time_left(store: Store, first: Row, passed: float) -> float | None:
+    """How long the first job of a queue may still be blocked for its reason: then it is cancelled; None: for ever.
+
+    The time is that "with the job at the head of the queue" (API_JobStateTimeLimitAction).
+    """
+    queue = store.queues.find(first.props["jobQueue"])
+    limits = queue.props["jobStateTimeLimitActions"] if queue is not None else ()
+    limit = next((one for one in limits if first.reason.startswith(one["reason"])), None)
+    if limit is None:
+        return None
+    left = float(limit["maxTimeSeconds"]) - passed
+    if left <= 0:
+        first.props["isCancelled"] = True
+        reason = f"Canceled by JobStateTimeLimit action due to reason: {limit['reason']}"
+        _end(store, first, "FAILED", reason)
+    return left
 
 
 def _place_all(store: Store) -> None:

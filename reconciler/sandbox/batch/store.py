@@ -304,8 +304,8 @@ class Store:
         self.used: dict[str, float] = {}
         """vCPUs used by jobs, by the ARN of the environment."""
         self.kicked = False
-        self.watched: set[str] = set()
-        """ARNs of queues at which the service looks again."""
+        self.watched: dict[str, tuple[str, float]] = {}
+        """The queues, by ARN, at which the service looks again: the first job when it last looked, and since when."""
         self.waiting_vcpus = 0.0
         """vCPUs of the jobs that wait, while they are placed."""
         self.retry_at = 0.0

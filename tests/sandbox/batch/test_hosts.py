@@ -118,6 +118,15 @@ def test_a_quota_is_told_by_activities_alone(desk):
     assert "VcpuLimitExceeded" in desk.batch.fleet().groups[0].activities[-1].failure
 
 
+def test_a_type_that_no_zone_has_is_unsupported(desk, monkeypatch):
+    """With the reason of https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html."""
+    monkeypatch.setattr(desk.world, "offers", lambda machine, subnet: machine != "m5.large")
+    desk.environment(resources={"instanceTypes": ["m5.large"]})
+    seen = start(desk)
+    assert (seen["status"], seen["statusReason"]) == ("RUNNABLE", placement.UNSUPPORTED)
+    assert "(m5.large) is not supported" in desk.batch.fleet().groups[0].activities[-1].failure
+
+
 def test_spot_has_failures_of_its_own(desk):
     """Another quota, another text; only Spot is taken back, whatever is said to be (1.1, I)."""
     spot = {"type": "SPOT", "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED", "instanceTypes": ["m5.large"]}

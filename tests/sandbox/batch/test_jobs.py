@@ -163,6 +163,14 @@ def test_a_job_too_large_for_every_environment_says_so(stack):
     stack.wait(200)
 
     assert [status(stack, job) for job in jobs] == ["RUNNABLE", "FAILED", "RUNNABLE"]
+    told = f"Canceled by JobStateTimeLimit action due to reason: {reason}"
+    assert stack.see_job(jobs[1])["statusReason"] == told
+    stack.client.update_job_queue(jobQueue="q", jobStateTimeLimitActions=[{**limit, "maxTimeSeconds": 900}])
+    second = submit(stack, jobQueue="q", containerOverrides=overrides)
+    stack.wait(800)
+    assert [status(stack, job) for job in (jobs[0], second)] == ["FAILED", "RUNNABLE"]
+    stack.wait(1000)
+    assert stack.see_job(second)["statusReason"] == told
 
 
 def test_fargate_jobs_run_on_fargate(stack):
