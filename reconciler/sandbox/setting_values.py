@@ -17,7 +17,7 @@ def check(kind: type, values: Mapping[str, Any]) -> None:
     hints = get_type_hints(kind)
     for name, value in values.items():
         if name in hints and not _fits(hints[name], value):
-            raise ValueError(f"{name} should be {_said(hints[name])}")
+            raise ValueError(f"{name} should be {_described(hints[name])}")
     for listed in values.get("outcomes", {}).values() if "outcomes" in hints else ():
         for one in listed:
             try:
@@ -45,14 +45,14 @@ def _fits(hint: Any, value: Any) -> bool:
     return isinstance(value, origin or hint)
 
 
-def _said(hint: Any) -> str:
+def _described(hint: Any) -> str:
     origin, inner = get_origin(hint), get_args(hint)
     if origin is Literal:
         return " or ".join(str(one) for one in inner)
     if origin is Sequence:
         return "a list of texts" if inner[0] is str else "a list"
     if origin is Mapping:
-        return f"an object whose values are each {_said(inner[1])}"
+        return f"an object whose values are each {_described(inner[1])}"
     if origin in (Union, UnionType):
-        return " or ".join(_said(one) for one in inner)
+        return " or ".join(_described(one) for one in inner)
     return _WORDS.get(hint, "null")

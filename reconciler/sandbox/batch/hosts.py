@@ -62,12 +62,12 @@ def has_hosts(environment: Row) -> bool:
 
 
 def brings_hosts(environment: Row) -> bool:
-    """Whether the instances of the environment are somebody's own, who starts them with the name of its cluster."""
+    """Whether the instances of the environment are the caller's own, started with the name of its cluster."""
     return environment.props.get("type") == "UNMANAGED"
 
 
 def join(store: Store, cluster: str, instance: str, type_: str, subnet: str) -> bool:
-    """Somebody's own instance has started, whose agent is told to join a cluster; False if that is not of Batch."""
+    """An instance of the caller's has started, whose agent joins a cluster; False if that is not of AWS Batch."""
     environment = next(
         (
             row
@@ -160,7 +160,7 @@ def release(store: Store, job: str, ids: Iterable[str] = ()) -> None:
 
 
 def end(store: Store, host: Host, *, lost: bool = False, reclaimed: bool = False) -> None:
-    """The instance is terminated: by AWS Batch, or if it is lost by somebody else; only Spot is ever reclaimed."""
+    """The instance is terminated: by AWS Batch, or if it is `lost` by EC2 or a caller; only Spot is reclaimed."""
     environment = store.environments.find(host.environment)
     number = len([one for one in store.hosts.values() if one.environment == host.environment])
     if store.hosts.pop(host.id, None) is None:

@@ -146,7 +146,7 @@ class Batch:
             return running.lose_instances(self._store, instances, reclaimed=reclaimed, how=how)
 
     def join(self, cluster: str, instance: str, type_: str, subnet: str) -> bool:
-        """Somebody's own EC2 instance joins a cluster; False if that is not of an UNMANAGED environment."""
+        """An EC2 instance of the caller's joins a cluster; False if that is not of an UNMANAGED environment."""
         with self._lock:
             self._store.settle()
             return hosts.join(self._store, cluster, instance, type_, subnet)

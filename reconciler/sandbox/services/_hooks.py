@@ -79,7 +79,7 @@ class Account:
     """Region, ids of instances that were `terminated` or `stopped` -> those that belonged to a compute environment."""
 
     batch_join: Callable[[str, str, str, str, str], bool] = lambda *_: False
-    """Region, name of a cluster, id, type and subnet of somebody's own instance that joins it -> whether it may."""
+    """Region, name of a cluster, id, type and subnet of an instance of the caller's that joins it -> whether it may."""
 
     batch_roles: Callable[[], dict[str, dict[str, str]]] = dict
     """Region -> service role by ARN of the compute environments there."""

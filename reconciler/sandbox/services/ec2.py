@@ -91,7 +91,7 @@ def instances_are_launched_now(call: ServiceCall, result: Json) -> None:
 
 
 @RULES.after("RunInstances")
-def instances_join_the_cluster_that_they_are_told(call: ServiceCall, result: Json) -> None:
+def instances_join_the_cluster_of_their_user_data(call: ServiceCall, result: Json) -> None:
     """By their user data, as https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bootstrap_container_instance.html
     has it; an UNMANAGED environment has no other instances.
     """

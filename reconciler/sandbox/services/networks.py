@@ -1,7 +1,7 @@
 """Networks in EC2, and where instance types are offered.
 
-Moto's default VPC has no internet gateway, moto compares the values of this filter without wildcards, and it does not
-know of the tasks that network interfaces are attached to.
+Moto's default VPC has no internet gateway, moto compares the values of this filter without wildcards, and it lacks the
+tasks that network interfaces are attached to.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypeOfferings.html
@@ -62,7 +62,7 @@ def interfaces_of_tasks_are_in_use(call: ServiceCall, result: Json) -> None:
 
 
 @RULES.before("DeleteNetworkInterface")
-def interfaces_of_tasks_stay(call: ServiceCall) -> None:
+def interfaces_of_tasks_are_not_deleted(call: ServiceCall) -> None:
     """As long as the task does."""
     wanted = call.params["NetworkInterfaceId"]
     if wanted in _of_tasks(call):
