@@ -227,7 +227,7 @@ def _watch(store: Store, queue: str) -> None:
 
 
 def _judge(store: Store, queue: str) -> None:
-    """AWS Batch reports what blocks a queue, at its first job only, and cancels that job by a time limit of the queue."""
+    """AWS Batch reports what blocks a queue, at its first job only, and cancels it by a time limit of the queue."""
     known, since = store.watched.pop(queue, ("", store.now))
     first = next((row for row in _waiting(store, placed=True) if row.props["jobQueue"] == queue), None)
     if first is None:
