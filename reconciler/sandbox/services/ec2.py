@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from reconciler.sandbox.instance_starts import ended
@@ -95,10 +96,11 @@ def instances_join_the_cluster_of_their_user_data(call: ServiceCall, result: Jso
     """By their user data, as https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bootstrap_container_instance.html
     has it; an UNMANAGED environment has no other instances.
     """
-    told = _CLUSTER.search(base64.b64decode(call.params.get("UserData") or ""))
-    for one in result.get("Instances", ()) if told else ():
-        cluster = told[1].decode() if told else ""
-        call.account.batch_join(call.region, cluster, one["InstanceId"], one["InstanceType"], one["SubnetId"])
+    with suppress(ValueError):
+        named = _CLUSTER.search(base64.b64decode(call.params.get("UserData") or ""))
+        for one in result.get("Instances", ()) if named else ():
+            cluster = named[1].decode() if named else ""
+            call.account.batch_join(call.region, cluster, one["InstanceId"], one["InstanceType"], one["SubnetId"])
 
 
 @RULES.before("DescribeInstances")
