@@ -27,6 +27,7 @@ from reconciler.sandbox.batch.surroundings import (
 )
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.services._moto import partition_of
+from reconciler.sandbox.services._moto_objects import ended
 from reconciler.sandbox.services.iam import changed_at, ensure_service_linked_role
 
 _BATCH_IMAGE = "ami-0f3c7d07486cad139"
@@ -165,7 +166,7 @@ class AccountSurroundings:
                 instance.terminate()
             for interface in list(instance.nics.values()):
                 self._ec2.enis.pop(interface.id, None)
-            instance_starts.ended(instance, at, reclaimed=reclaimed)
+            ended(instance, at, reclaimed=reclaimed)
         self._account.moto.touched("ec2", self._region)
 
     def connect(self, subnet_id: str, groups: Sequence[str], *, public: bool, about: str) -> Interface:

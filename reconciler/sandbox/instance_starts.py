@@ -1,5 +1,4 @@
-"""Why EC2 does not launch an instance for an Auto Scaling group, what AWS Batch refuses of a launch template, and what
-EC2 says of an instance that has ended.
+"""Why EC2 does not launch an instance for an Auto Scaling group, and what AWS Batch refuses of a launch template.
 
 Only what is certain counts. AMIs that the sandbox does not know are taken to be shared by another account, until they
 are deregistered.
@@ -14,10 +13,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Container, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
-
-from moto.ec2.models.instances import StateReason
 
 from reconciler.sandbox.batch.surroundings import Launch
 
@@ -67,12 +63,3 @@ def unfit(data: Mapping[str, Any]) -> str:
     if not script.strip() or script.startswith(_GZIP) or _MULTIPART.match(script):
         return ""
     return "Launch Template UserData is not MIME multipart format"
-
-
-def ended(instance: Any, at: float, *, reclaimed: bool = False) -> None:
-    """Write into an instance of moto's who ended it: EC2, if it is ``reclaimed``, or a call of the API."""
-    who = "Service" if reclaimed else "User"
-    instance._reason = f"{who} initiated ({datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} GMT)"  # noqa: SLF001
-    if reclaimed:
-        code = "Server.SpotInstanceTermination"
-        instance.state_reason = StateReason(f"{code}: Spot instance termination", code)

@@ -12,8 +12,8 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from reconciler.sandbox.instance_starts import ended
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
+from reconciler.sandbox.services._moto_objects import ended
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
