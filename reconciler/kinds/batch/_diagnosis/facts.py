@@ -29,7 +29,10 @@ class Needs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt that ended. ``reasons`` are those of its containers, by the member that has them."""
+    """One attempt that ended. ``reasons`` are those of its containers, by the member that has them.
+
+    Of several containers, ``exit_code`` and the log's ``stream`` are those of the first that failed.
+    """
 
     number: int
     status_reason: str
@@ -231,7 +234,8 @@ def _pod_attempt(number: int, one: Json) -> Attempt:
 
 def _result(number: int, one: Json, found: list[tuple[str, Mapping[str, Any]]], task: str) -> Attempt:
     codes = [code for _, each in found if (code := as_int(each.get("exitCode"))) is not None]
-    streams = [str(each["logStreamName"]) for _, each in found if each.get("logStreamName")]
+    failed_first = sorted(found, key=lambda pair: not as_int(pair[1].get("exitCode")))
+    streams = [str(each["logStreamName"]) for _, each in failed_first if each.get("logStreamName")]
     return Attempt(
         number=number,
         status_reason=str(one.get("statusReason") or ""),

@@ -73,9 +73,12 @@ def _failure(desk: Desk, job: Json) -> Reads[Found]:
     found = failures.of_job(job, last, pod=pod)
     if last is None or (found.row is not None and found.sure and not _by_code(found)):
         return (yield from _with_instance(desk, found))
-    if not pod and last.task and (found.row is None or found.id == causes.UNKNOWN):
+    unsaid = found.row is None or found.id == causes.UNKNOWN
+    if not pod and last.task and (unsaid or (failures.cut(last) and not _by_code(found))):
         texts = yield from _task(desk, last.task)
-        whole = failures.of_task(texts) or (yield from images.why_not_pulled(desk, job, last))
+        whole = failures.of_task(texts)
+        if whole is None and unsaid:
+            whole = yield from images.why_not_pulled(desk, job, last)
         if whole is not None:
             return whole
     if found.row is None or _by_code(found):

@@ -14,7 +14,7 @@ from reconciler.kinds.batch._diagnosis.capacity import State
 from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, QUEUES, Desk, evidence, sorted_suspects, sure
 from reconciler.kinds.common.declared import as_int, entries, mapping
 from reconciler.model import Call, Json, Reads
-from reconciler.model.diagnosis import Certainty, Diagnosis, Evidence, Question, Suspect
+from reconciler.model.diagnosis import Certainty, Diagnosis, Question, Suspect
 
 QUEUE: Final = "queue"
 ENVIRONMENT: Final = "environment"
@@ -59,12 +59,13 @@ def of_environment(question: Question) -> Reads[Diagnosis | None]:
         state = State(environment)
         yield from capacity.launches_and_instances(desk, [state])
         yield from capacity.fleets(desk, [state])
-        found = [_plain(one) for one in capacity.failed_launches([state])]
+        past = capacity.over(desk, state)
+        found = [] if past else [_plain(one) for one in capacity.failed_launches(desk, [state])]
         joined = capacity.nothing_joined(desk, state)
         if joined is not None:
             why = yield from network.why_not_joined(desk, state)
             found += [_plain(one) for one in (*why, joined)]
-        found += [_new_text(text) for _, text in capacity.unexplained([state])]
+        found += [] if past else [_plain(one) for one in capacity.unexplained([state])]
     return _diagnosis(desk, ENVIRONMENT, ENVIRONMENTS, name, environment, found, ())
 
 
@@ -117,12 +118,6 @@ def _invalid_queue(queue: Json) -> Suspect:
     seen += [evidence(surroundings.DESCRIBE_QUEUES, "statusReason", text)] if text else []
     says = "The queue is INVALID, which is rare: its environments or its scheduling policy may not exist any more."
     return Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=tuple(seen))
-
-
-def _new_text(text: str) -> Suspect:
-    seen = (Evidence(call=capacity.ACTIVITIES, field="Activities[].StatusMessage", value=text),)
-    says = "Launches of instances fail, and AWS's text is not a known one."
-    return Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=seen)
 
 
 def _plain(one: Suspect) -> Suspect:
