@@ -93,9 +93,9 @@ def types(*names):
 GROUP = "AWSBatch-ce-asg-1f"
 
 
-def groups(*instances):
-    some = [{"InstanceId": one, "LifecycleState": "InService"} for one in instances]
-    return {"AutoScalingGroups": [{"AutoScalingGroupName": GROUP, "Instances": some}]}
+def groups(*instances, state="InService", **more):
+    some = [{"InstanceId": one, "LifecycleState": state} for one in instances]
+    return {"AutoScalingGroups": [{"AutoScalingGroupName": GROUP, "Instances": some, **more}]}
 
 
 def launch(code, minutes, text=""):
@@ -368,6 +368,37 @@ WAITING = {
         ["waiting-turn"],
         "",
     ),
+    "the next, environment full": (
+        {**environments(environment(desiredvCpus=16)), **JOINED, "ecs:DescribeContainerInstances": hosts(7800)},
+        ["waiting-turn"],
+        "",
+    ),
+    "launches fail with a new text": (
+        {"autoscaling:DescribeScalingActivities": {"Activities": [launch("Failed", 1, "never seen")]}},
+        ["unknown"],
+        "",
+    ),
+    "the only instance is ending": (
+        {**ALONE, "autoscaling:DescribeAutoScalingGroups": groups("i-0", state="Terminating")},
+        ["unknown"],
+        "",
+    ),
+    "nothing may run": (
+        environments(environment(maxvCpus=0, allocationStrategy="BEST_FIT_PROGRESSIVE")),
+        ["max-vcpus"],
+        "autoscaling",
+    ),
+    "small instances, the types are not known": (
+        {
+            **described(job(container=wants(1, 12000))),
+            **environments(environment(instanceTypes=["m5.large", "m5.xlarge"])),
+            **JOINED,
+            "ecs:DescribeContainerInstances": hosts(7800),
+            "ec2:DescribeInstanceTypes": DENIED,
+        },
+        ["memory-edge"],
+        "",
+    ),
     "behind one that is blocked": (
         {"batch:GetJobQueueSnapshot": front(HEAD, ID), **described(job(), {**job(statusReason=SIZE), "jobId": HEAD})},
         ["nothing-fits", "waiting-turn"],
@@ -481,6 +512,29 @@ def test_certainty():
 
     assert edge.causes[0].certainty is Certainty.hint
     assert sure.causes[0].certainty is Certainty.certain
+    unsure, _ = of_job(WAITING["small instances, the types are not known"][0])
+    assert unsure.causes[0].certainty is Certainty.hint and "ec2:DescribeInstanceTypes" in {
+        one.permission for one in unsure.unread
+    }
+    new, _ = of_job(WAITING["launches fail with a new text"][0])
+    assert [one.value for one in new.causes[0].evidence] == ["never seen"]
+
+
+def test_launches_that_failed_long_ago():
+    old = {"autoscaling:DescribeScalingActivities": {"Activities": [launch("Failed", 600, QUOTA)]}}
+    idle = {**old, "autoscaling:DescribeAutoScalingGroups": groups(DesiredCapacity=0)}
+    trying = {**old, "autoscaling:DescribeAutoScalingGroups": groups(DesiredCapacity=2)}
+
+    assert [(one.id, one.certainty) for one in of_job(idle)[0].causes] == [("vcpu-quota", Certainty.likely)]
+    assert [(one.id, one.certainty) for one in of_job(trying)[0].causes] == [("vcpu-quota", Certainty.certain)]
+    assert [one.id for one in ask("computeEnvironments", "ce", idle)[0].causes] == ["none"]
+    assert [one.id for one in ask("computeEnvironments", "ce", trying)[0].causes] == ["vcpu-quota"]
+    raised = [
+        launch("Failed", 1, "We currently do not have sufficient m5.large capacity"),
+        launch("Failed", 600, QUOTA),
+    ]
+    newest = {"autoscaling:DescribeScalingActivities": {"Activities": raised}}
+    assert [one.id for one in of_job(newest)[0].causes] == ["no-capacity"]
 
 
 def attempt(status=EXITED, **container):
@@ -503,6 +557,11 @@ SPOT = {
 }
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/AWSBatch-ce-1/0a"
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:9"
+STREAM = (
+    "CannotStartContainerError: Error response from daemon: failed to create task for container: failed to initialize "
+    "logging driver: failed to create Cloudwatch log stream: operation error CloudWatch Logs: CreateLogStream, https "
+    "response error StatusCode: 400"
+)[:255]
 CUT = "CannotPullContainerError: failed to register layer: write /" + "x" * 200
 
 
@@ -531,6 +590,13 @@ FAILED = {
         described(failed(attempt("Task failed to start", reason=CUT, taskArn=TASK)))
         | {"ecs:DescribeTasks": {"tasks": [{"containers": [{"reason": f"{CUT}: no space left on device"}]}]}},
         ["image-disk"],
+    ),
+    "the cause is beyond the cut": (
+        described(failed(attempt("Task failed to start", reason=STREAM, taskArn=TASK)))
+        | {
+            "ecs:DescribeTasks": {"tasks": [{"containers": [{"reason": f"{STREAM}, ResourceNotFoundException: gone"}]}]}
+        },
+        ["log-group-missing"],
     ),
     "cut, and gone in ECS": (described(failed(attempt("Task failed to start", reason=CUT, taskArn=TASK))), ["unknown"]),
     "the repository knows": (
@@ -573,6 +639,29 @@ FAILED = {
             failed({"statusReason": EXITED, "taskProperties": [{"containers": [{"exitCode": 0}, {"exitCode": 7}]}]})
         ),
         ["app-exit"],
+    ),
+    "the log of the container that failed": (
+        described(
+            failed(
+                {
+                    "statusReason": EXITED,
+                    "taskProperties": [
+                        {
+                            "containers": [
+                                {"exitCode": 0, "logStreamName": "d/side/1"},
+                                {"exitCode": 1, "logStreamName": "d/main/1"},
+                            ]
+                        }
+                    ],
+                }
+            )
+        )
+        | {
+            "logs:GetLogEvents": lambda params: {
+                "events": [{"message": "exec format error"}] if params["logStreamName"] == "d/main/1" else []
+            }
+        },
+        ["exec-format"],
     ),
     "a pod": (
         described(
