@@ -19,6 +19,7 @@ from reconciler.model.diagnosis import Certainty, Diagnosis, Question, Suspect
 QUEUE: Final = "queue"
 ENVIRONMENT: Final = "environment"
 LIST: Final = "batch:ListJobs"
+GONE: Final = "DELETED"  # AWS shows what was deleted for a while
 
 
 def of_queue(question: Question) -> Reads[Diagnosis | None]:
@@ -26,7 +27,7 @@ def of_queue(question: Question) -> Reads[Diagnosis | None]:
     desk, name = Desk(question), question.subject
     reply = yield from desk.must(Call("batch", "DescribeJobQueues", {"jobQueues": [name]}))
     queue = next((one for _, one in entries(reply.get("jobQueues"))), None)
-    if queue is None:
+    if queue is None or queue.get("status") == GONE:
         return None
     around = yield from surroundings.of_queue(desk, queue)
     found = surroundings.blocked_by_states(around)
@@ -44,7 +45,7 @@ def of_environment(question: Question) -> Reads[Diagnosis | None]:
     desk, name = Desk(question), question.subject
     reply = yield from desk.must(Call("batch", "DescribeComputeEnvironments", {"computeEnvironments": [name]}))
     environment = next((one for _, one in entries(reply.get("computeEnvironments"))), None)
-    if environment is None:
+    if environment is None or environment.get("status") == GONE:
         return None
     found: list[Suspect] = []
     if environment.get("status") == "INVALID":
