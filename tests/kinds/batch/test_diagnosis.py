@@ -763,15 +763,22 @@ def test_queues():
     def of_queue(replies):
         return ask("jobQueues", "q", replies)[0]
 
-    healthy = of_queue({})
+    idle = {"batch:GetJobQueueSnapshot": front()}
+    healthy = of_queue(idle)
     assert ([one.id for one in healthy.causes], healthy.state, healthy.notes) == (["none"], "VALID", ("0 RUNNABLE",))
+    unsure = of_queue({"batch:GetJobQueueSnapshot": DENIED}).causes[0]
+    assert (unsure.id, unsure.certainty) == ("none", Certainty.likely)
+    full = {"batch:GetJobQueueSnapshot": front(f"{ID}:2"), **environments(environment(desiredvCpus=16))}
+    found = of_queue(described({**job(), "jobId": f"{ID}:2"}) | full)  # lists have no children of arrays
+    assert [(one.id, one.about) for one in found.causes] == [("waiting-turn", f"job {ID}:2")]
+    assert [one.value for one in found.causes[0].settings] == [17]
     waiting = {"batch:ListJobs": {"jobSummaryList": [{"jobId": ID, "createdAt": millis(60), "statusReason": SIZE}]}}
     found = of_queue(waiting | described(job(statusReason=SIZE, container=wants(1, 9000))))
     assert [one.id for one in found.causes] == ["nothing-fits"] and found.causes[0].about == f"job {ID}"
     young = {"batch:ListJobs": {"jobSummaryList": [{"jobId": ID, "createdAt": millis(1)}]}}
     assert [one.id for one in of_queue(young).causes] == ["none"]
     broken = environment("bad", "INVALID", reason="CLIENT_ERROR - Clusters can not be blank.")
-    found = of_queue(environments(environment(), broken))
+    found = of_queue(environments(environment(), broken) | idle)
     assert [(one.id, one.about) for one in found.causes] == [("cluster-gone", "environment bad")]
     assert ask("jobQueues", "q", {"batch:DescribeJobQueues": {"jobQueues": []}})[0] is None
 

@@ -14,11 +14,10 @@ from reconciler.kinds.batch._diagnosis.capacity import State
 from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, QUEUES, Desk, evidence, sorted_suspects, sure
 from reconciler.kinds.common.declared import as_int, entries, mapping
 from reconciler.model import Call, Json, Reads
-from reconciler.model.diagnosis import Certainty, Diagnosis, Question, Suspect
+from reconciler.model.diagnosis import Certainty, Diagnosis, Evidence, Question, Suspect
 
 QUEUE: Final = "queue"
 ENVIRONMENT: Final = "environment"
-LIST: Final = "batch:ListJobs"
 GONE: Final = "DELETED"  # AWS shows what was deleted for a while
 
 
@@ -76,7 +75,7 @@ def _blocked(desk: Desk, around: Around) -> Reads[tuple[list[Suspect], tuple[str
     reply = yield from desk.one(Call("batch", "ListJobs", params))
     jobs = [one for _, one in entries(mapping(reply).get("jobSummaryList"))]
     if not jobs:
-        return [], ("0 RUNNABLE",)
+        return (yield from _blocked_child(desk, around))
     ids = [str(one.get("jobId")) for one in jobs]
     told = next((one for one in jobs if one.get("statusReason")), None)
     oldest = min(jobs, key=lambda one: as_int(one.get("createdAt")) or 0)
@@ -96,12 +95,34 @@ def _blocked(desk: Desk, around: Around) -> Reads[tuple[list[Suspect], tuple[str
     job = next((one for _, one in entries(mapping(answer).get("jobs"))), None)
     if job is None or job.get("status") != "RUNNABLE":
         return [], notes
+    return (yield from _of_head(desk, around, job)), notes
+
+
+def _blocked_child(desk: Desk, around: Around) -> Reads[tuple[list[Suspect], tuple[str, ...]]]:
+    """The same where no job of the queue is listed as RUNNABLE: lists leave out the children of arrays."""
+    head = next(iter(around.front or ()), None)
+    if head is None:
+        return [], ("0 RUNNABLE",)
+    answer = yield from desk.one(Call("batch", "DescribeJobs", {"jobs": [head]}))
+    job = next((one for _, one in entries(mapping(answer).get("jobs"))), None)
+    if job is None or job.get("status") != "RUNNABLE":
+        return [], ("0 RUNNABLE",)
+    notes = ("children of arrays are RUNNABLE",)
+    age = desk.age(job.get("createdAt"))
+    if not job.get("statusReason") and age is not None and age < waiting.PATIENCE:
+        return [], notes
+    return (yield from _of_head(desk, around, job)), notes
+
+
+def _of_head(desk: Desk, around: Around, job: Json) -> Reads[list[Suspect]]:
+    """Why the first job of the queue does not start."""
+    head = str(job.get("jobId"))
     found = yield from waiting.why_waiting(desk, job, around)
     if not found:
         says = f"Job {head} is RUNNABLE, and nothing that was read explains it."
-        seen = (evidence(LIST, "jobSummaryList[].status", "RUNNABLE"),)
+        seen = (evidence("batch:DescribeJobs", "status", "RUNNABLE"),)
         found = [Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=seen)]
-    return [waiting.about(one, one.about or f"job {head}") for one in found], notes
+    return [waiting.about(one, one.about or f"job {head}") for one in found]
 
 
 def _of_environments(around: Around) -> list[Suspect]:
@@ -125,6 +146,20 @@ def _plain(one: Suspect) -> Suspect:
     return waiting.about(one, "")
 
 
+def _nothing(kind: str, seen: tuple[Evidence, ...], *, whole: bool) -> Suspect:
+    """That nothing is wrong, which is only likely where not all could be read."""
+    if whole:
+        says = f"Nothing is wrong with the {kind}."
+        return Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=seen)
+    return Suspect(
+        id=causes.NONE,
+        certainty=Certainty.likely,
+        message=f"Nothing is wrong with the {kind} as far as it could be read.",
+        evidence=seen,
+        advice="allow the reads below, and ask again",
+    )
+
+
 def _diagnosis(
     desk: Desk, kind: str, section: str, name: str, live: Json, found: list[Suspect], notes: tuple[str, ...]
 ) -> Diagnosis:
@@ -132,8 +167,7 @@ def _diagnosis(
     if not found:
         call = surroundings.DESCRIBE_QUEUES if kind == QUEUE else surroundings.DESCRIBE_ENVIRONMENTS
         seen = (evidence(call, "status", live.get("status")), evidence(call, "state", live.get("state")))
-        says = f"Nothing is wrong with the {kind}."
-        found = [Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=seen)]
+        found = [_nothing(kind, seen, whole=not desk.unread)]
     return Diagnosis(
         kind=kind,
         id=name,

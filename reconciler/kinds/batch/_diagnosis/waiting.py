@@ -240,7 +240,10 @@ def _at_the_head(need: Needs, job: Json, around: Around, states: Sequence[State]
         return []
     seen = [_of(one, "computeResources.desiredvCpus", surroundings.value_of(one, "desiredvCpus")) for one in full]
     says = "The environment runs as many vCPUs as it may; the job starts when others end."
-    one = suspect(causes.row("waiting-turn"), seen, around.names(full[0], job), job, message=says)
+    more = surroundings.most_vcpus(full[0]) + _whole(need.vcpus * need.nodes)
+    values = {"computeEnvironments.computeResources.maxvCpus": more}
+    names = around.names(full[0], job)
+    one = suspect(causes.row("waiting-turn"), seen, names, job, message=says, values=values)
     busy = any(capacity.offers(each, need) for state in states for each in state.joined())
     return [one if busy else replace(one, certainty=Certainty.likely)]
 
