@@ -697,7 +697,9 @@ def test_what_the_retry_rules_made_of_each_attempt():
     assert [one.id for one in found.causes] == ["oom"]
 
     ended, _ = of_job(described(failed(attempt(exitCode=137), isTerminated=True, retryStrategy=STRATEGY)))
-    assert ended.attempts[-1].because == "a terminated job is not retried"
+    assert (ended.attempts[-1].cause, ended.attempts[-1].because) == ("terminated", "a terminated job is not retried")
+    before, _ = of_job(described(failed(attempt(exitCode=1), isTerminated=True, retryStrategy=STRATEGY)))
+    assert before.attempts[-1].cause == "app-exit"
 
 
 def test_the_environment_in_which_a_job_ran():

@@ -27,6 +27,7 @@ SLOW: Final = 300.0  # seconds in which a job starts
 Retried: TypeAlias = Callable[[Json, Sequence[Attempt]], tuple[Ended, ...]]
 _NOT_YET: Final = frozenset({"RUNNABLE", "PENDING", "SUBMITTED"})
 _DONE: Final = ("SUCCEEDED", "FAILED")
+_BY_SIGNAL: Final = frozenset({"killed-137", "terminated-143"})
 _FINE: Final = {
     "SUCCEEDED": "The job succeeded.",
     "RUNNING": "The job is running.",
@@ -77,7 +78,10 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
 def _with_last_cause(attempts: tuple[Ended, ...], found: Sequence[Suspect]) -> tuple[Ended, ...]:
     """The attempts, the last with the cause that was found, for which its log may have been read."""
     first = found[0]
-    if not attempts or first.about or first.id in failures.SAID | {"terminated", "cancelled", causes.UNKNOWN}:
+    asked = first.id in ("terminated", "cancelled")
+    if not attempts or first.about or first.id in failures.SAID | {causes.UNKNOWN}:
+        return attempts
+    if asked and attempts[-1].cause not in _BY_SIGNAL:  # it had ended before
         return attempts
     return (*attempts[:-1], replace(attempts[-1], cause=first.id))
 
