@@ -640,6 +640,16 @@ FAILED = {
         ),
         ["app-exit"],
     ),
+    "no list of attempts": (
+        described(
+            {**failed(), "container": {**wants(), "exitCode": 1, "reason": "OutOfMemoryError: Container killed"}}
+        ),
+        ["oom"],
+    ),
+    "a reason of the job alone": (
+        described({**failed(attempt("", exitCode=137)), "statusReason": LOST["statusReason"]}) | SPOT,
+        ["host-lost"],
+    ),
     "the log of the container that failed": (
         described(
             failed(

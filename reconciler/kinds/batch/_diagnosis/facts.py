@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_int, at, entries, items, mapping
@@ -31,7 +31,8 @@ class Needs:
 class Attempt:
     """One attempt that ended. ``reasons`` are those of its containers, by the member that has them.
 
-    Of several containers, ``exit_code`` and the log's ``stream`` are those of the first that failed.
+    Of several containers, ``exit_code`` and the log's ``stream`` are those of the first that failed. An attempt that is
+    not ``listed`` is told by the job itself.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Attempt:
     exit_code: int | None
     task: str = ""
     stream: str = ""
+    listed: bool = True
 
     @property
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -127,10 +129,14 @@ def asked(job: Json, resource: str) -> str:
 
 
 def attempts(job: Json) -> list[Attempt]:
-    """The attempts that ended, in order."""
+    """The attempts that ended, in order; of a job without a list of them the one that the job itself tells of."""
     if is_eks(job):
         return [_pod_attempt(number, one) for number, (_, one) in enumerate(entries(job.get("eksAttempts")), start=1)]
-    return [_attempt(number, one) for number, (_, one) in enumerate(entries(job.get("attempts")), start=1)]
+    found = [_attempt(number, one) for number, (_, one) in enumerate(entries(job.get("attempts")), start=1)]
+    ran = mapping(job.get("container"))
+    if found or job.get("status") != "FAILED" or not {"exitCode", "reason"} & ran.keys():
+        return found
+    return [replace(_attempt(1, {"container": ran, "statusReason": job.get("statusReason")}), listed=False)]
 
 
 def log_of(job: Json) -> tuple[str, Json] | None:

@@ -59,7 +59,7 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
         found = yield from _runnable(desk, job)
     elif status == "STARTING":
         found = yield from _starting(desk, job)
-    ended = yield from _attempts_of(desk, job)
+    ended = [one for one in (yield from _attempts_of(desk, job)) if one.listed]
     if not found:
         found = [_fine(job, ended)] if status in _FINE else [_unknown(desk, status)]
     return Diagnosis(
