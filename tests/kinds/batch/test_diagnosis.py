@@ -322,6 +322,19 @@ WAITING = {
         ["nothing-joined", "other-cluster"],
         "",
     ),
+    "user data without MIME": (
+        {
+            **ALONE,
+            **environments(TEMPLATE),
+            "ec2:DescribeLaunchTemplateVersions": {
+                "LaunchTemplateVersions": [
+                    {"LaunchTemplateName": "lt", "LaunchTemplateData": {"UserData": "IyEvYmluL3No"}}
+                ]
+            },
+        },
+        ["nothing-joined", "user-data"],
+        "",
+    ),
     "agent": (
         {**JOINED, "ecs:DescribeContainerInstances": hosts(7800, connected=False)},
         ["agent-disconnected"],
@@ -425,6 +438,12 @@ WAITING = {
             "batch:DescribeConsumableResource": {"availableQuantity": 1},
         },
         ["consumable-resource"],
+        "cloudtrail",
+    ),
+    "for Fargate, on EC2": (described(job(platformCapabilities=["FARGATE"])), ["nothing-fits"], "ec2"),
+    "for EC2, on Fargate": (
+        {**described(job(platformCapabilities=["EC2"])), **environments(environment(type="FARGATE_SPOT"))},
+        ["nothing-fits"],
         "cloudtrail",
     ),
     "Fargate": (environments(environment(type="FARGATE")), ["unknown"], "autoscaling"),
@@ -741,6 +760,12 @@ def test_other_states_of_jobs():
     for status in ("SUCCEEDED", "RUNNING", "SUBMITTED"):
         found, made = of_job(described(job(status)))
         assert [one.id for one in found.causes] == ["none"] and made == ["batch:DescribeJobs"]
+
+    undone = attempt("Your Spot Task was interrupted.", exitCode=0)
+    (spot,) = of_job(described(job("SUCCEEDED", attempts=[undone])))[0].causes
+    assert spot.id == "fargate-spot" and "may be incomplete" in spot.message
+    done = described(job("SUCCEEDED", attempts=[LOST, attempt(exitCode=0)]))
+    assert [one.id for one in of_job(done)[0].causes] == ["none"]
 
     waits = described(job("PENDING", dependsOn=[{"jobId": HEAD}]), {**job("RUNNABLE"), "jobId": HEAD})
     assert [one.id for one in of_job(waits)[0].causes] == ["dependency"]

@@ -24,6 +24,7 @@ _INSTANCE: Final = re.compile(r"i-[0-9a-f]{8,17}")
 _OF_NODES: Final = frozenset({"attempts", "statusReason", "container"})
 _OF_HOSTS: Final = (ENVIRONMENTS, TEMPLATES)
 _HIDDEN: Final = "(a line with a secret)"
+_HIDDEN_BY_ZERO: Final = frozenset({"fargate-spot", "host-lost", "oom", "pod-oom", "pod-evicted"})
 
 
 def why_failed(desk: Desk, job: Json) -> Reads[list[Suspect]]:
@@ -48,6 +49,19 @@ def why_failed(desk: Desk, job: Json) -> Reads[list[Suspect]]:
         match = causes.match("blocked", [("statusReason", text)])
         found += [suspect(match[0], [evidence(JOBS, "statusReason", text.strip())], names, job)] if match else []
     return found
+
+
+def in_spite_of(job: Json) -> list[Suspect]:
+    """What ended a job that SUCCEEDED: a program that ends with exit code 0 when it is asked to stop hides it."""
+    ended = facts.attempts(job)
+    found = failures.of_attempt(ended[-1], pod=facts.is_eks(job)) if ended else None
+    if found is None or found.id not in _HIDDEN_BY_ZERO:
+        return []
+    one = _suspect(found, {DEFINITIONS: facts.name_of(job.get("jobDefinition"))}, job)
+    says = (
+        f"{one.message} The program ended with exit code 0, so the job counts as SUCCEEDED; its work may be incomplete."
+    )
+    return [replace(one, message=says)]
 
 
 def _environment_of(desk: Desk, job: Json) -> Reads[dict[str, str]]:

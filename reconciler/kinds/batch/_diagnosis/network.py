@@ -18,6 +18,7 @@ from reconciler.model.diagnosis import Certainty, Suspect
 
 POLICY: Final = "AmazonEC2ContainerServiceforEC2Role"
 ACTIONS: Final = ("ecs:RegisterContainerInstance", "ecs:DiscoverPollEndpoint", "ecs:Poll")
+TEMPLATE: Final = "ec2:DescribeLaunchTemplateVersions"
 HTTPS: Final = 443
 SERVICES: Final = ("ecs", "ecs-agent", "ecs-telemetry")
 _TARGETS: Final = (
@@ -94,10 +95,16 @@ def _user_data(state: State, reply: Json | None) -> list[Suspect]:
         text = _decoded(at(version, "LaunchTemplateData", "UserData"))
         match = _CLUSTER.search(text)
         cluster = str(state.environment.get("ecsClusterArn") or "").rpartition("/")[2]
+        names = {**around.names_of(state.environment), TEMPLATES: str(version.get("LaunchTemplateName") or "")}
+        about = f"environment {state.name}"
         if match is not None and match["name"] != cluster:
-            seen = [evidence("ec2:DescribeLaunchTemplateVersions", "LaunchTemplateData.UserData", match[0])]
-            names = {**around.names_of(state.environment), TEMPLATES: str(version.get("LaunchTemplateName") or "")}
-            return [suspect(causes.row("other-cluster"), seen, names, about=f"environment {state.name}")]
+            seen = [evidence(TEMPLATE, "LaunchTemplateData.UserData", match[0])]
+            return [suspect(causes.row("other-cluster"), seen, names, about=about)]
+        if text.lstrip().startswith("#!"):
+            first = text.lstrip().splitlines()[0]
+            seen = [evidence(TEMPLATE, "LaunchTemplateData.UserData", f"begins with {first}")]
+            one = suspect(causes.row("user-data"), seen, names, about=about)
+            return [replace(one, certainty=Certainty.likely)]
     return []
 
 

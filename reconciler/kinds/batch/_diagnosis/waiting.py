@@ -16,7 +16,7 @@ from reconciler.kinds.batch._diagnosis import around as surroundings
 from reconciler.kinds.batch._diagnosis import capacity, causes, facts, network, placements, sizes
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.capacity import State
-from reconciler.kinds.batch._diagnosis.desk import Desk, evidence, sure, suspect
+from reconciler.kinds.batch._diagnosis.desk import DEFINITIONS, Desk, evidence, sure, suspect
 from reconciler.kinds.batch._diagnosis.facts import Needs
 from reconciler.kinds.common.declared import as_int, at, entries
 from reconciler.model import Call, Json, Reads
@@ -92,6 +92,8 @@ def _with_values(blocked: Suspect, found: Sequence[Suspect]) -> list[Suspect]:
 def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     """What the environments' types and sizes alone say: nothing needs to be read for it."""
     usable = around.usable
+    if found := _by_platform(around, job):
+        return found
     if need.nodes > 1:
         kinds = {surroundings.kind_of(one) for one in usable}
         if kinds <= _NOT_FOR_NODES:
@@ -120,6 +122,27 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     change = "computeEnvironments.computeResources.maxvCpus"
     values = {change: _whole(wanted), "jobDefinitions.resourceRequirements.VCPU": str(most)}
     return [suspect(row, seen, around.names(largest, job), job, message=says, values=values)]
+
+
+def _by_platform(around: Around, job: Json) -> list[Suspect]:
+    """That the job is for AWS Fargate and the environments are not, or the other way about."""
+    wanted = set(job.get("platformCapabilities") or ())
+    theirs = {"FARGATE" if kind in surroundings.FARGATE else "EC2" for kind in map(surroundings.kind_of, around.usable)}
+    if not wanted or wanted & theirs or not wanted <= {"EC2", "FARGATE"}:
+        return []
+    asked, there = wanted.pop(), theirs.pop()
+    message = f"The job is for {asked}, and the environments of its queue are for {there}."
+    advice = (
+        f"submit it to a queue with environments for {asked}, or make platformCapabilities of the definition [{there}]"
+    )
+    seen = [
+        *_reason(job),
+        evidence(JOBS, "platformCapabilities", list(job["platformCapabilities"])),
+        *(_of(one, "computeResources.type", surroundings.kind_of(one)) for one in around.usable),
+    ]
+    found = suspect(causes.row("nothing-fits"), seen, around.names(job=job), job, message=message, advice=advice)
+    where = tuple(replace(one, path="platformCapabilities") for one in found.settings if one.section == DEFINITIONS)
+    return [replace(found, settings=where)]
 
 
 def _without_gpus(need: Needs, around: Around, job: Json) -> Suspect:
