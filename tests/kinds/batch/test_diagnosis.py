@@ -188,6 +188,10 @@ ALONE = {**JOINED, "ecs:ListContainerInstances": listed(0)}
 MPI = {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": wants(8)}]}
 QUOTA = "You have requested more vCPU capacity than your current vCPU limit of 0 allows"
 TABLE = {"RouteTables": [{"Associations": [{"SubnetId": "subnet-1"}], "Routes": []}]}
+NAT = {
+    "Associations": [{"SubnetId": "subnet-2"}],
+    "Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1"}],
+}
 NO_ROUTE = {
     "ec2:DescribeSubnets": {"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1"}]},
     "ec2:DescribeRouteTables": TABLE,
@@ -309,6 +313,17 @@ WAITING = {
     "nothing joined": (ALONE, ["nothing-joined"], ""),
     "no route": ({**ALONE, **NO_ROUTE}, ["nothing-joined", "no-way-out"], ""),
     "public without addresses": ({**ALONE, **NO_ROUTE, **PUBLIC}, ["nothing-joined", "no-way-out"], ""),
+    "no route in one of two subnets": (
+        {
+            **ALONE,
+            **NO_ROUTE,
+            **environments(environment(subnets=["subnet-1", "subnet-2"])),
+            "ec2:DescribeSubnets": {"Subnets": [{"SubnetId": f"subnet-{n}", "VpcId": "vpc-1"} for n in (1, 2)]},
+            "ec2:DescribeRouteTables": {"RouteTables": [*TABLE["RouteTables"], NAT]},
+        },
+        ["nothing-joined", "no-way-out"],
+        "",
+    ),
     "no egress": ({**ALONE, **EGRESS}, ["no-way-out", "nothing-joined"], ""),
     "role without the policy": ({**ALONE, **PROFILE}, ["instance-role", "nothing-joined"], ""),
     "user data of another cluster": (
@@ -537,6 +552,14 @@ def test_certainty():
     }
     new, _ = of_job(WAITING["launches fail with a new text"][0])
     assert [one.value for one in new.causes[0].evidence] == ["never seen"]
+
+
+def test_a_subnet_without_a_way_out_is_a_hint_beside_one_that_has_one():
+    found, _ = of_job(WAITING["no route in one of two subnets"][0])
+    every, _ = of_job(WAITING["no route"][0])
+
+    assert found.causes[1].certainty is Certainty.hint and "subnet-1 have" in found.causes[1].message
+    assert every.causes[1].certainty is Certainty.likely
 
 
 def test_launches_that_failed_long_ago():

@@ -150,7 +150,10 @@ def _lets_https_out(rule: Json) -> bool:
 
 
 def _routes(desk: Desk, state: State, replies: Mapping[str, Json | None]) -> Reads[list[Suspect]]:
-    """That no subnet has a way to Amazon ECS: by a route, with a public address where that needs one, or endpoints."""
+    """That subnets have no way to Amazon ECS: by a route, with a public address where that needs one, or endpoints.
+
+    It is a hint where others have one: the instances may be in those.
+    """
     subnets = [one for _, one in entries(mapping(replies.get("subnets")).get("Subnets"))]
     if not subnets or replies.get("tables") is None:
         return []
@@ -162,7 +165,7 @@ def _routes(desk: Desk, state: State, replies: Mapping[str, Json | None]) -> Rea
         reply = yield from desk.one(Call("ec2", "DescribeRouteTables", {"Filters": filters}))
         main = [one for _, one in entries(mapping(reply).get("RouteTables"))]
     without = [one for one in subnets if _way_out(one, _table(one, tables, main)) is False]
-    if len(without) < len(subnets):
+    if not without:
         return []
     filters = [{"Name": "vpc-id", "Values": [vpc]}]
     reply = yield from desk.one(Call("ec2", "DescribeVpcEndpoints", {"Filters": filters}))
@@ -189,7 +192,8 @@ def _routes(desk: Desk, state: State, replies: Mapping[str, Json | None]) -> Rea
         evidence("ec2:DescribeVpcEndpoints", "VpcEndpoints[].ServiceName", sorted(served)),
     ]
     row, names = causes.row("no-way-out"), around.names_of(state.environment)
-    return [suspect(row, seen, names, message=says, advice=advice, about=f"environment {state.name}")]
+    one = suspect(row, seen, names, message=says, advice=advice, about=f"environment {state.name}")
+    return [replace(one, certainty=Certainty.hint) if len(without) < len(subnets) else one]
 
 
 def _table(subnet: Json, tables: list[Json], main: list[Json]) -> Json | None:
