@@ -350,6 +350,11 @@ WAITING = {
         ["nothing-joined", "user-data"],
         "",
     ),
+    "an unmanaged environment without instances": (
+        environments({**environment(), "type": "UNMANAGED"}),
+        ["nothing-joined"],
+        "autoscaling",
+    ),
     "agent": (
         {**JOINED, "ecs:DescribeContainerInstances": hosts(7800, connected=False)},
         ["agent-disconnected"],

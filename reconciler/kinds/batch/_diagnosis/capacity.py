@@ -230,6 +230,12 @@ def nothing_joined(desk: Desk, one: State) -> Suspect | None:
         ids = ", ".join(str(each.get("ec2InstanceId")) for each in one.instances[:5])
         seen = [evidence(INSTANCES, "containerInstances[].agentConnected", f"false ({ids})")]
         return suspect(causes.row("agent-disconnected"), seen, names, about=about)
+    if one.registered == 0 and around.kind_of(one.environment) == "UNMANAGED":
+        seen = [evidence("ecs:ListContainerInstances", "containerInstanceArns", [])]
+        says = "The environment is UNMANAGED, and no instance is in its cluster."
+        advice = "start instances that join the cluster of the environment: AWS Batch starts none"
+        row = causes.row("nothing-joined")
+        return suspect(row, seen, {}, message=says, advice=advice, about=about)
     if one.registered != 0 or not one.launched or starting(desk, one) is not None:
         return None
     ids = ", ".join(str(each.get("InstanceId")) for each in one.launched[:5])

@@ -62,6 +62,8 @@ def of_environment(question: Question) -> Reads[Diagnosis | None]:
         past = capacity.over(desk, state)
         found = [] if past else [_plain(one) for one in capacity.failed_launches(desk, [state])]
         joined = capacity.nothing_joined(desk, state)
+        if joined is not None and environment.get("type") == "UNMANAGED":
+            joined = None  # without jobs it needs none
         if joined is not None:
             why = yield from network.why_not_joined(desk, state)
             found += [_plain(one) for one in (*why, joined)]
