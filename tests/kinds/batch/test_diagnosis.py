@@ -887,9 +887,13 @@ def test_environments():
         "ec2:DescribeSpotFleetRequests": {"SpotFleetRequestConfigs": [fleet]},
         "ec2:DescribeSpotFleetRequestHistory": history,
     }
-    assert [one.id for one in of_environment(environment(type="SPOT", spotIamFleetRole="r"), spot).causes] == [
-        "vcpu-quota"
-    ]
+    on_spot = environment(type="SPOT", spotIamFleetRole="r")
+    assert [one.id for one in of_environment(on_spot, spot).causes] == ["vcpu-quota"]
+    price = {"EventType": "information", "EventInformation": {"EventSubType": "launchSpecUnusable"}}
+    launched = {"EventType": "instanceChange", "EventInformation": {"EventSubType": "launched"}}
+    for records, expected in (([launched, price], "spot-price"), ([price, launched], "none")):
+        history["HistoryRecords"] = records
+        assert [one.id for one in of_environment(on_spot, spot).causes] == [expected]
 
 
 def test_the_newest_job_of_a_definition():

@@ -30,7 +30,6 @@ MOST_ACTIVITIES: Final = 20
 HISTORY: Final = 3600  # seconds of a fleet's history that are read, and in which launches fail for one reason
 JOINING: Final = 300.0  # seconds in which an instance joins its cluster
 _EC2: Final = frozenset({"EC2", "SPOT"})
-_LIVE_FLEETS: Final = frozenset({"active", "submitted", "modifying"})
 _BY_ASG: Final = {"AWSBatchServiceTag": "batch"}
 
 
@@ -138,35 +137,6 @@ def _second_round(
         one.activities = None if reply is None else [each for _, each in entries(reply.get("Activities"))]
     for (one, _), reply in zip(some, replies[len(history) :], strict=True):
         one.instances = None if reply is None else [each for _, each in entries(reply.get("containerInstances"))]
-
-
-def fleets(desk: Desk, states: Iterable[State]) -> Reads[None]:
-    """Read the history of the Spot fleets of environments that have no Auto Scaling group (BEST_FIT)."""
-    some = [one for one in states if around.kind_of(one.environment) == "SPOT" and one.group is None]
-    if not some:
-        return
-    reply = yield from desk.one(Call("ec2", "DescribeSpotFleetRequests", all_pages=True))
-    mine: list[tuple[State, str]] = []
-    for _, fleet in entries(mapping(reply).get("SpotFleetRequestConfigs")):
-        role = mapping(fleet.get("SpotFleetRequestConfig")).get("IamFleetRole")
-        owner = next((one for one in some if role == around.value_of(one.environment, "spotIamFleetRole")), None)
-        if owner is not None and str(fleet.get("SpotFleetRequestState")).startswith(
-            ("active", "submitted", "modifying")
-        ):
-            mine.append((owner, str(fleet.get("SpotFleetRequestId"))))
-    since = int(desk.question.now - HISTORY)
-    calls = [
-        Call(
-            "ec2",
-            "DescribeSpotFleetRequestHistory",
-            {"SpotFleetRequestId": name, "StartTime": since, "EventType": "error"},
-        )
-        for _, name in mine[:5]
-    ]
-    replies = yield from desk.ask(*calls)
-    for (one, _), answer in zip(mine[:5], replies, strict=True):
-        told = [mapping(each.get("EventInformation")) for _, each in entries(mapping(answer).get("HistoryRecords"))]
-        one.facts["fleet"] = [f"{each.get('EventSubType', '')}: {each.get('EventDescription', '')}" for each in told]
 
 
 def failed_launches(desk: Desk, states: Iterable[State]) -> list[Suspect]:

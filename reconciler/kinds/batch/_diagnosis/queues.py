@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from reconciler.kinds.batch._diagnosis import around as surroundings
-from reconciler.kinds.batch._diagnosis import capacity, causes, network, waiting
+from reconciler.kinds.batch._diagnosis import capacity, causes, fleets, network, waiting
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.capacity import State
 from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, QUEUES, Desk, evidence, sorted_suspects, sure
@@ -58,7 +58,7 @@ def of_environment(question: Question) -> Reads[Diagnosis | None]:
     if not found:
         state = State(environment)
         yield from capacity.launches_and_instances(desk, [state])
-        yield from capacity.fleets(desk, [state])
+        yield from fleets.read(desk, [state])
         past = capacity.over(desk, state)
         found = [] if past else [_plain(one) for one in capacity.failed_launches(desk, [state])]
         joined = capacity.nothing_joined(desk, state)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler.kinds.batch._diagnosis import around as surroundings
-from reconciler.kinds.batch._diagnosis import capacity, causes, facts, network, placements, sizes
+from reconciler.kinds.batch._diagnosis import capacity, causes, facts, fleets, network, placements, sizes
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.capacity import State
 from reconciler.kinds.batch._diagnosis.desk import DEFINITIONS, Desk, evidence, sure, suspect
@@ -64,7 +64,7 @@ def why_waiting(desk: Desk, job: Json, around: Around) -> Reads[list[Suspect]]:
 def _of_hosts(desk: Desk, states: Sequence[State]) -> Reads[list[Suspect]]:
     """What launches and instances say."""
     yield from capacity.launches_and_instances(desk, states)
-    yield from capacity.fleets(desk, states)
+    yield from fleets.read(desk, states)
     found = [*capacity.failed_launches(desk, states), *capacity.unexplained(states)]
     found += [one for state in states if (one := capacity.nothing_joined(desk, state))]
     for state in states:
