@@ -32,7 +32,7 @@ class Attempt:
     """One attempt that ended. ``reasons`` are those of its containers, by the member that has them.
 
     Of several containers, ``exit_code`` and the log's ``stream`` are those of the first that failed. An attempt that is
-    not ``listed`` is told by the job itself.
+    not ``listed`` is what the job itself reports.
     """
 
     number: int
@@ -129,7 +129,7 @@ def asked(job: Json, resource: str) -> str:
 
 
 def attempts(job: Json) -> list[Attempt]:
-    """The attempts that ended, in order; of a job without a list of them the one that the job itself tells of."""
+    """The attempts that ended, in order; of a job without a list of them the one that it reports itself."""
     if is_eks(job):
         return [_pod_attempt(number, one) for number, (_, one) in enumerate(entries(job.get("eksAttempts")), start=1)]
     found = [_attempt(number, one) for number, (_, one) in enumerate(entries(job.get("attempts")), start=1)]

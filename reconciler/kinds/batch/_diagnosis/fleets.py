@@ -38,14 +38,14 @@ def read(desk: Desk, states: Iterable[State]) -> Reads[None]:
     ]
     replies = yield from desk.ask(*calls)
     for (one, _), answer in zip(mine[:5], replies, strict=True):
-        one.facts["fleet"] = _told(answer)
+        one.facts["fleet"] = _reported(answer)
 
 
 def _has_fleet(environment: Json) -> bool:
     return around.kind_of(environment) == "SPOT" and around.value_of(environment, "allocationStrategy") in _OF_FLEETS
 
 
-def _told(history: Json | None) -> list[str]:
+def _reported(history: Json | None) -> list[str]:
     """What a fleet's history says of launches that fail, since the last that succeeded."""
     found: list[str] = []
     for _, each in entries(mapping(history).get("HistoryRecords")):
