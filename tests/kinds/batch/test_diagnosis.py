@@ -822,6 +822,14 @@ def test_other_states_of_jobs():
     }
     found, _ = of_job({"batch:DescribeJobs": {"jobs": []}, "batch:DescribeServiceJob": service})
     assert [one.id for one in found.causes] == ["service-env-max"]
+    ended = "Terminated by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+    limited = {**service, "status": "FAILED", "statusReason": ended, "isTerminated": True}
+    found, _ = of_job({"batch:DescribeJobs": {"jobs": []}, "batch:DescribeServiceJob": limited})
+    assert [one.id for one in found.causes] == ["time-limit-action", "no-capacity"]
+    attempts = [{"statusReason": "AlgorithmError: exit code 1"}]
+    algorithm = {**service, "status": "FAILED", "statusReason": "", "attempts": attempts}
+    found, _ = of_job({"batch:DescribeJobs": {"jobs": []}, "batch:DescribeServiceJob": algorithm})
+    assert found.causes[0].id == "unknown" and found.causes[0].evidence[-1].value == attempts[0]["statusReason"]
 
 
 def test_queues():

@@ -192,34 +192,42 @@ def _service_job(desk: Desk, wanted: str) -> Reads[Diagnosis | None]:
     match = causes.match("blocked", [("statusReason", text)])
     seen = [evidence(str(call), "statusReason", text)] if text else [evidence(str(call), "status", status)]
     if match is not None and status not in _DONE:
-        found = suspect(match[0], seen)
+        found = [suspect(match[0], seen)]
     elif status == "FAILED":
-        found = _service_failure(reply, seen)
+        found = _service_failure(reply, text, seen)
     elif status in ("RUNNABLE", "PENDING", "SCHEDULED"):
-        found = _unknown(desk, status)
+        found = [_unknown(desk, status)]
     else:
         says = f"The service job is {status}."
-        found = Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=tuple(seen))
+        found = [Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=tuple(seen))]
     return Diagnosis(
         kind=JOB,
         id=wanted,
         state=status,
-        causes=(found,),
+        causes=tuple(found),
         unread=tuple(desk.unread.values()),
         asked=("batch:DescribeJobs", str(call)),
     )
 
 
-def _service_failure(job: Json, seen: list[Evidence]) -> Suspect:
+def _service_failure(job: Json, text: str, seen: list[Evidence]) -> list[Suspect]:
+    """Why a service job failed: by a time limit of its queue, by a request, else as far as its attempts report it."""
+    said = causes.match("task", [("statusReason", text)])
+    if said is not None and said[0].id in failures.SAID:
+        blocked = causes.match("blocked", [("statusReason", text.partition("reason:")[2])])
+        return [suspect(said[0], seen), *([suspect(blocked[0], seen)] if blocked is not None else [])]
     if job.get("isTerminated") is True:
-        return suspect(causes.row("terminated"), seen)
-    return Suspect(
+        return [suspect(causes.row("terminated"), seen)]
+    tried = [str(one.get("statusReason") or "") for _, one in entries(job.get("attempts"))]
+    seen += [evidence("batch:DescribeServiceJob", "attempts[].statusReason", one) for one in tried[-1:] if one]
+    one = Suspect(
         id=causes.UNKNOWN,
         certainty=Certainty.hint,
         message="The service job failed.",
         evidence=tuple(seen),
         advice="see the job in the service that runs it",
     )
+    return [one]
 
 
 def of_definition(question: Question, retried: Retried) -> Reads[Diagnosis | None]:
