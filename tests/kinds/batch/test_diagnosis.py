@@ -789,6 +789,12 @@ def test_other_states_of_jobs():
         found, made = of_job(described(job(status)))
         assert [one.id for one in found.causes] == ["none"] and made == ["batch:DescribeJobs"]
 
+    desktop = described(job("RUNNING", container=wants(logStreamName="d/default/1")))
+    licence = {"logs:GetLogEvents": {"events": [{"message": "no license available"}]}}
+    assert [one.id for one in of_job(desktop | licence)[0].causes] == ["dcv-licence"]
+    quiet = {"logs:GetLogEvents": {"events": [{"message": "an error occurred (AccessDenied) when calling"}]}}
+    assert [one.id for one in of_job(desktop | quiet)[0].causes] == ["none"]
+
     undone = attempt("Your Spot Task was interrupted.", exitCode=0)
     (spot,) = of_job(described(job("SUCCEEDED", attempts=[undone])))[0].causes
     assert spot.id == "fargate-spot" and "may be incomplete" in spot.message

@@ -24,6 +24,7 @@ _INSTANCE: Final = re.compile(r"i-[0-9a-f]{8,17}")
 _OF_NODES: Final = frozenset({"attempts", "statusReason", "container"})
 _OF_HOSTS: Final = (ENVIRONMENTS, TEMPLATES)
 _HIDDEN: Final = "(a line with a secret)"
+_WHILE_RUNNING: Final = frozenset({"dcv-licence", "dcv-port"})
 _HIDDEN_BY_ZERO: Final = frozenset({"fargate-spot", "host-lost", "oom", "pod-oom", "pod-evicted"})
 
 
@@ -96,7 +97,7 @@ def _failure(desk: Desk, job: Json) -> Reads[Found]:
         if whole is not None:
             return whole
     if found.row is None or _by_code(found):
-        log = yield from _log(desk, job, last)
+        log = yield from _log(desk, job, last.stream)
         return failures.of_job(job, last, log, pod=pod) if log else found
     return found
 
@@ -118,12 +119,23 @@ def _task(desk: Desk, arn: str) -> Reads[list[tuple[str, str]]]:
     return found
 
 
-def _log(desk: Desk, job: Json, attempt: Attempt) -> Reads[list[str]]:
-    """The last lines of an attempt's log."""
+def in_its_log(desk: Desk, job: Json) -> Reads[list[Suspect]]:
+    """What the log of a job that runs shows of a desktop that cannot be used."""
+    stream = str(facts.container(job).get("logStreamName") or "")
+    for line in (yield from _log(desk, job, stream)):
+        found = causes.match("log", [("message", line)])
+        if found is not None and found[0].id in _WHILE_RUNNING:
+            names = {DEFINITIONS: facts.name_of(job.get("jobDefinition"))}
+            return [suspect(found[0], [evidence(failures.LOGS, "message", line)], names, job)]
+    return []
+
+
+def _log(desk: Desk, job: Json, stream: str) -> Reads[list[str]]:
+    """The last lines of a log stream of a job."""
     where = facts.log_of(job)
-    if where is None or not attempt.stream:
+    if where is None or not stream:
         return []
-    params = {"logGroupName": where[0], "logStreamName": attempt.stream, "limit": LINES, "startFromHead": False}
+    params = {"logGroupName": where[0], "logStreamName": stream, "limit": LINES, "startFromHead": False}
     reply = yield from desk.one(Call("logs", "GetLogEvents", params), absent=("ResourceNotFoundException",))
     lines = [str(one.get("message") or "").strip() for _, one in entries(mapping(reply).get("events"))]
     return [line if without_secrets(line) == line else _HIDDEN for line in lines if line]

@@ -59,6 +59,8 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
         found = yield from _runnable(desk, job)
     elif status == "STARTING":
         found = yield from _starting(desk, job)
+    elif status == "RUNNING":
+        found = yield from failed_jobs.in_its_log(desk, job)
     elif status == "SUCCEEDED":
         found = failed_jobs.in_spite_of(job)
     ended = [one for one in (yield from _attempts_of(desk, job)) if one.listed]
