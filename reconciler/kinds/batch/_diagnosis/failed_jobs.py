@@ -11,7 +11,6 @@ from reconciler.kinds.batch._diagnosis import around as surroundings
 from reconciler.kinds.batch._diagnosis import causes, facts, failures, images
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.desk import DEFINITIONS, ENVIRONMENTS, TEMPLATES, Desk, evidence, suspect
-from reconciler.kinds.batch._diagnosis.facts import Attempt
 from reconciler.kinds.batch._diagnosis.failures import JOBS, Found
 from reconciler.kinds.common.declared import as_int, at, entries, mapping
 from reconciler.model import Call, Json, Reads
