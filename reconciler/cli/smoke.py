@@ -52,4 +52,4 @@ def _explain(terminal: Terminal, session: Session, submitted: Submitted) -> None
     if terminal.as_json:
         terminal.line({"type": "why", **terminal.mask.value(shown.document(found))})
     else:
-        terminal.result(terminal.mask.text(shown.text(found, Paint(colour=colour(sys.stdout)))))
+        terminal.result(shown.text(found, terminal.mask, Paint(colour=colour(sys.stdout))))
