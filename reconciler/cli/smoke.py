@@ -78,7 +78,7 @@ class Smoke:
         """
         stop.graceful = False
         if stop.event.is_set():
-            self.terminal.note("Interrupted before a job was submitted; the changes are made.")
+            self.terminal.note("Interrupted after the apply; no job was submitted.")
             return INTERRUPTED, None
         self.terminal.as_lines = self.terminal.as_json
         job_id = None
@@ -91,7 +91,7 @@ class Smoke:
             )
             if code != OK:
                 self._explain(job_id)
-                self.terminal.note("The changes are made, and the job of --smoke did not succeed.")
+                self.terminal.note("The apply succeeded; the job of --smoke did not.")
                 code = ERROR
         except Problems as error:
             if not self.terminal.as_json:
