@@ -104,7 +104,9 @@ def sandbox_start(
 def sandbox_stop() -> None:
     """Stop the sandbox and delete its account."""
     stopped = process.stop()
-    pointed = " Open a new shell to use AWS: this one points to the sandbox." if "AWS_ENDPOINT_URL" in os.environ else ""
+    pointed = (
+        " Open a new shell to use AWS: this one points to the sandbox." if "AWS_ENDPOINT_URL" in os.environ else ""
+    )
     typer.echo(f"{'Stopped.' if stopped else 'The sandbox was not running.'}{pointed}", err=True)
 
 
