@@ -54,6 +54,11 @@ def _jobs(ctx: typer.Context, incomplete: str) -> list[str]:
     return of_kinds(ctx, "submits", incomplete)
 
 
+def _queues(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Completes QUEUE."""
+    return of_kinds(ctx, "takes_jobs", incomplete)
+
+
 @APP.command(
     cls=WithPreflight,
     help=COMMANDS["apply"],
@@ -99,7 +104,12 @@ def apply(
     ] = None,
     smoke_queue: Annotated[
         str | None,
-        typer.Option("--smoke-queue", metavar="QUEUE", help="Its queue, where several of the environment fit."),
+        typer.Option(
+            "--smoke-queue",
+            metavar="QUEUE",
+            help="Its queue, where several of the environment fit.",
+            autocompletion=_queues,
+        ),
     ] = None,
     smoke_parameter: Annotated[
         list[str] | None,
