@@ -88,13 +88,13 @@ def after_submit(
         "reason": None,
         "attempts": None,
     }
+    told = f"Submitted {terminal.mask.line(submitted.name)} to {submitted.queue}"
     if not terminal.as_json:
-        name = terminal.mask.line(submitted.name)
-        terminal.note(f"Submitted {name} to {submitted.queue}{f': {submitted.job_id}' if follow else '.'}")
+        terminal.note(f"{told}{f': {submitted.job_id}' if follow else '.'}")
         if not follow:  # then stdout has the output of the job and nothing else
             terminal.result(submitted.job_id)
     elif terminal.as_lines:
-        terminal.line({"type": "submitted", **document})
+        terminal.line({"type": "submitted", "@message": f"{told}: {submitted.job_id}", **document})
     if not (wait or follow):
         if terminal.as_json and not terminal.as_lines:
             terminal.document(document)
@@ -136,16 +136,18 @@ def _waited(terminal: Terminal, desk: Desk, job_id: str, *, follow: bool, timeou
 
 def _report(terminal: Terminal, document: Mapping[str, Any], closing: str) -> None:
     masked = terminal.mask.value(document)
+    reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
+    reason = f": {reasons}" if reasons else ""
+    code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
+    tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
+    told = f"{masked['status']}{tried}{code}{reason}"
     if terminal.as_lines:
-        terminal.line({"type": closing, **masked})
+        level = "error" if masked["status"] == "FAILED" else "info"
+        terminal.line({"type": closing, "@message": told, **masked}, level)
     elif terminal.as_json:
         terminal.document(masked)
     else:
-        reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
-        reason = f": {reasons}" if reasons else ""
-        code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
-        tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
-        terminal.note(f"{masked['status']}{tried}{code}{reason}")
+        terminal.note(told)
         if masked["status"] not in ("SUCCEEDED", "FAILED"):
             terminal.note(f"The time is over, and the job continues: `reconcile jobs show {masked['job_id']}`")
 

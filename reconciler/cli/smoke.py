@@ -113,6 +113,7 @@ class Smoke:
     def _explain(self, job_id: str) -> None:
         found = diagnose.diagnose(self.session, job_id)
         if self.terminal.as_json:
-            self.terminal.line({"type": "why", **self.terminal.mask.value(shown.document(found))})
+            document = self.terminal.mask.value(shown.document(found))
+            self.terminal.line({"type": "why", "@message": document["causes"][0]["message"], **document})
         else:
             self.terminal.result(shown.text(found, self.terminal.mask, Paint(colour=colour(sys.stdout))))

@@ -72,6 +72,7 @@ def test_one_job_says_whether_the_estate_works(lab: Shell, monkeypatch: pytest.M
     stuck = lab(*APPLY, "render", "--smoke-timeout", "20m", "--format", "json")
     ended, why, last = stuck.lines[-3:]
     assert (stuck.code, ended["type"], ended["status"]) == (1, "smoke", "RUNNABLE")
+    assert (ended["@message"], why["@message"]) == ("RUNNABLE", why["causes"][0]["message"])
     assert (why["type"], why["state"], why["causes"][0]["id"]) == ("why", "RUNNABLE", "vcpu-quota")
     assert (last["type"], last["smoke"]) == ("summary", {"job_id": ended["job_id"], "succeeded": False})
 
