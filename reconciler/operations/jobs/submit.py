@@ -14,10 +14,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reconciler.model import Address, Call, Declared, Json, Kind, Refused, Resource
+from reconciler.model import Address, Call, Declared, Json, Kind, Query, Refused, Resource, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.jobs import Overrides, Submission, Takes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.resources import Sought
 from reconciler.operations.jobs import stop
 from reconciler.operations.jobs.desk import Desk, declared_of, job_id, kinds_that
 
@@ -94,13 +95,26 @@ def foresee(desk: Desk, wanted: Definition, word: str | None, *, flag: str) -> N
     declared = [one for kind in kinds_that("takes_jobs") for one in declared_of(desk.env, kind)]
     if word is None:
         _only(desk, wanted, [(one.name, takes(desk, one.address)) for one in declared], flag)
-    elif not any(word in (one.address.name, str(one.address), one.name) for one in declared):
-        reply = desk.ask(Call("batch", "DescribeJobQueues", {"jobQueues": [word]}))
-        if not reply.get("jobQueues"):
-            names = [one.address.name for one in declared]
-            hint = did_you_mean(word, names) or (one_of(names) if names else "")
-            message = f'{flag}: there is no job queue "{word}" in {desk.env.name}, nor in the account'
-            raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
+        return
+    known = {name: one for one in declared for name in (one.address.name, str(one.address), one.name)}
+    if word not in known and not word.startswith("arn:") and not _exists(desk, word):
+        hint = did_you_mean(word, known) or (one_of([one.address.name for one in declared]) if declared else "")
+        message = f'{flag}: there is no job queue "{word}" in {desk.env.name}, nor in the account'
+        raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
+
+
+def _exists(desk: Desk, name: str) -> bool:
+    """Whether the account has a queue of this name; counts as true where that cannot be read."""
+    from reconciler.account.reader import Reader  # noqa: PLC0415  (what asks AWS takes long to import)
+
+    query = Query(desk.session.scope, (Sought(name),), owned=False, indexed=False)
+    try:
+        found = [
+            Reader(desk.session.client, parallelism=0).drive(kind.read(query)) for kind in kinds_that("takes_jobs")
+        ]
+    except Unreadable:
+        return True
+    return any(live.physical == name for one in found for live in one)
 
 
 def _only(
