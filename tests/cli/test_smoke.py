@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -80,7 +79,7 @@ def test_one_job_says_whether_the_estate_works(lab: Shell, monkeypatch: pytest.M
 def test_a_signal_after_the_changes_does_not_wait_for_the_job(lab: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted(Ticking):
         def sleep(self, seconds: float) -> None:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             super().sleep(seconds)
 
     monkeypatch.setattr("reconciler.cli.smoke.WallClock", lambda: Interrupted(lab.account))
