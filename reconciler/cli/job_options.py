@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,12 +114,12 @@ def span(text: str | None, flag: str) -> float | None:
     return float(sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text)))
 
 
-def moment(text: str | None, flag: str, skew: float = 0.0) -> int | None:
-    """Milliseconds since 1970 of a time, or of so long ago by AWS's clock. Raises Problems."""
+def moment(text: str | None, flag: str, now: float = 0.0) -> int | None:
+    """Milliseconds since 1970 of a time, or of so long before ``now`` (in seconds). Raises Problems."""
     if text is None:
         return None
     if _SPAN.fullmatch(text):
-        return int((time.time() + skew - (span(text, flag) or 0)) * 1000)
+        return int((now - (span(text, flag) or 0)) * 1000)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -18,6 +18,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.jobs import connect, family, listing, logs, stop
+from reconciler.operations.session import now_at
 
 _EXAMPLES: Final = examples(
     "reconcile jobs submit prod render --parameter frame=12 --wait",
@@ -79,7 +80,7 @@ def jobs_list(
             queues=tuple(dict.fromkeys(names or [one.name for one in desk.queues])),
             statuses=wanted_statuses,
             name=name,
-            since=job_options.moment(since, "--since", desk.session.client.skew),
+            since=job_options.moment(since, "--since", now_at(desk.session)),
             most=limit,
         )
         if watch:
@@ -156,10 +157,10 @@ def jobs_logs(
     env, named = job_options.env_and_jobs(words)
     with interruptible():
         desk = job_options.desk(terminal, env, var, var_file, sandbox=sandbox)
-        skew = desk.session.client.skew
+        now = now_at(desk.session)
         wanted = logs.Wanted(
-            since=job_options.moment(since, "--since", skew),
-            until=job_options.moment(until, "--until", skew),
+            since=job_options.moment(since, "--since", now),
+            until=job_options.moment(until, "--until", now),
             grep=pattern,
             attempt=attempt,
         )
