@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.secrets_in_text import secret_arguments
-from reconciler.operations.jobs import connect, listing, shown, watch
+from reconciler.operations.jobs import connect, listing, shown, specs, watch
 from reconciler.operations.jobs import logs as of_logs
 from reconciler.operations.jobs.connect import Machine
 from reconciler.operations.jobs.desk import Desk
@@ -35,6 +35,11 @@ def mask_of(environment: Mapping[str, str], command: Sequence[str] | None) -> Ma
     """A mask for the values of variables with names of secrets, and of options such as ``--password``."""
     found = [value for name, value in environment.items() if looks_secret(name) and value]
     return Mask((*found, *secret_arguments(list(command or ()))))
+
+
+def mask_of_jobs(jobs: Iterable[Mapping[str, Any]]) -> Mask:
+    """A mask for what jobs have as secrets by its name, also in what they print."""
+    return Mask(value for job in jobs for value in specs.secrets_of(job))
 
 
 def paint() -> Paint:
@@ -164,8 +169,8 @@ def watch_list(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
         _watch_live(terminal, desk, wanted)
         return
     last: dict[str, Mapping[str, Any]] = {}
-    while True:
-        for job in reversed(listing.listing(desk, wanted).jobs):
+    for found in watch.repeated(desk.clock, lambda: listing.listing(desk, wanted)):
+        for job in reversed(found.jobs):
             if last.get(job["job_id"]) == job:
                 continue
             last[job["job_id"]] = job
@@ -174,7 +179,6 @@ def watch_list(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
                 terminal.line({"type": "job", "@message": line, "job": terminal.mask.value(job)})
             else:
                 terminal.result(line)
-        desk.clock.sleep(watch.PERIOD)
 
 
 def _watch_live(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
@@ -182,11 +186,9 @@ def _watch_live(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
 
     lines = LiveLines(sys.stdout)
     try:
-        while True:
-            found = listing.listing(desk, wanted)
+        for found in watch.repeated(desk.clock, lambda: listing.listing(desk, wanted)):
             table = as_text.table(found.jobs, terminal.mask, Paint(colour=False))
             lines.show(table[: lines.rows] if found.jobs else [f"No jobs in {', '.join(wanted.queues)}."])
-            desk.clock.sleep(watch.PERIOD)
     finally:
         lines.close()
 
@@ -196,8 +198,7 @@ def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]])
     scope = desk.session.scope
     where = {"root": terminal.root, "partition": scope.partition, "region": scope.region}
     found = [shown.whole(desk.env, job, **where) | {"failed_children": _failed(desk, job)} for job in jobs]
-    for job in found:
-        terminal.mask |= mask_of({}, job["command"])
+    terminal.mask |= mask_of_jobs(jobs)
     if terminal.as_json:
         terminal.document(terminal.mask.value({"jobs": found}))
     else:
@@ -205,18 +206,21 @@ def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]])
 
 
 def _failed(desk: Desk, job: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The children of an array that failed, with one call if there are any."""
+    """The children of an array, or the nodes of a multi-node job, that failed: with one call if there may be any."""
     counts = (job.get("arrayProperties") or {}).get("statusSummary") or {}
-    if not counts.get("FAILED"):
+    nodes = job["status"] == "FAILED" and (job.get("nodeProperties") or {}).get("numNodes")
+    if not (counts.get("FAILED") or nodes):
         return []
-    listed = desk.list(arrayJobId=job["jobId"], jobStatus="FAILED")
+    parent = {"multiNodeJobId" if nodes else "arrayJobId": job["jobId"]}
+    listed = desk.list(**parent, jobStatus="FAILED")
     return [
         {
             "job_id": one["jobId"],
             "status_reason": one.get("statusReason") or None,
             "exit_code": (one.get("container") or {}).get("exitCode"),
+            "reason": (one.get("container") or {}).get("reason") or None,
         }
-        for one in sorted(listed, key=lambda one: int(one["jobId"].rpartition(":")[2]))
+        for one in sorted(listed, key=lambda one: int(one["jobId"][37:]))
     ]
 
 

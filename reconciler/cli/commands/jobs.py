@@ -166,6 +166,7 @@ def jobs_logs(
         )
         ids, found = desk.ids(named), logs.Logs(desk, wanted)
         details = {job["jobId"]: job for job in desk.described(ids)}
+        terminal.mask |= jobs_parts.mask_of_jobs(details.values())
         printer = jobs_parts.Lines(terminal)
         if follow:
             jobs_parts.follow_jobs(terminal, printer, found, ids)
@@ -288,7 +289,8 @@ def jobs_connect(
         raise Problems([Problem(code=codes.USAGE, message="jobs connect takes one job")])
     with interruptible():
         desk = job_options.desk(terminal, env, var, var_file, sandbox=sandbox)
-        found = connect.machine(desk, desk.described(desk.ids(named))[0], node)
+        ports = f"{local_port or port}:{port}"
+        found = connect.machine(desk, desk.described(desk.ids(named))[0], node, ports=ports)
         where = jobs_parts.Target(found, port, local_port or port, session)
         code = jobs_parts.forward(terminal, desk, where) if ssm else OK
         if not ssm:

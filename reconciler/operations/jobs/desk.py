@@ -14,7 +14,19 @@ from typing import Any, Final, Protocol
 
 from reconciler.config import names
 from reconciler.kinds import discover
-from reconciler.model import NAME_TAG, Address, Call, Environment, Json, Kind, Live, Query, Refused, Resource
+from reconciler.model import (
+    NAME_TAG,
+    Address,
+    Call,
+    Environment,
+    Json,
+    Kind,
+    Live,
+    Query,
+    Refused,
+    Resource,
+    Unreadable,
+)
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.resources import Sought
@@ -173,7 +185,11 @@ class Desk:
                 continue
             query = Query(self.session.scope, sought, owned=True, indexed=False)
             reader = Reader(self.session.client, parallelism=0)
-            for live in reader.drive(kind.read(query)):
+            try:
+                read = reader.drive(kind.read(query))
+            except Unreadable as error:
+                raise self.refused(error.call, error.refused) from error
+            for live in read:
                 ours = kind.owned(live, self.session.scope)
                 logical = Address(kind.section, live.tags.get(NAME_TAG, live.physical))
                 address = logical if ours and logical in self.env.resources else declared.get(live.physical)

@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.model import Environment
 from reconciler.model.attempts import Cause, Ending, Retries, Verdict
-from reconciler.operations.jobs import streams
+from reconciler.operations.jobs import specs, streams
 from reconciler.operations.jobs.desk import definition_of, kinds_that, last, seconds_between
 from reconciler.operations.jobs.retry_report import Subject
 from reconciler.operations.jobs.streams import Stream
@@ -65,6 +65,7 @@ def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str
         "command": container.get("command"),
         "environment": container.get("environment") or [],
         "resources": container.get("resourceRequirements") or [],
+        "containers": [one.document for one in specs.of(job)],
         "attempts_allowed": (job.get("retryStrategy") or {}).get("attempts", 1),
         "timeout_seconds": (job.get("timeout") or {}).get("attemptDurationSeconds"),
         "attempts": [

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from reconciler.operations.jobs import specs
 from reconciler.operations.jobs.watch import over
 
 GROUP: Final = "/aws/batch/job"
@@ -150,6 +151,7 @@ class _Target:
 
 def _targets(job: Mapping[str, Any]) -> dict[str, _Target]:
     """By name of the container; a job with one container has none."""
+    job = specs.of_main_node(job)
     listed = [one for task in _tasks(job) for one in task.get("containers") or ()]
     if not listed:
         container = job.get("container") or {}
