@@ -109,7 +109,8 @@ def _facts(job: Mapping[str, Any], mask: Mask, paint: Paint) -> Iterator[str]:
     reason = f": {mask.line(job['status_reason'])}" if job["status_reason"] else ""
     yield f"  status      {paint(job['status'], _COLOURS.get(job['status'], ''))}{reason}"
     declared = f" ({job['address']})" if job["address"] else ""
-    yield f"  definition  {job['definition']}{declared}"
+    if job["definition"]:
+        yield f"  definition  {job['definition']}{declared}"
     yield f"  queue       {job['queue']}" + (f", share {mask.line(job['share'])}" if job["share"] else "")
     times = [f"{name} {job[f'{name}_at']}" for name in ("created", "started", "stopped") if job[f"{name}_at"]]
     yield f"  times       {', '.join(times)}"
@@ -170,7 +171,7 @@ def _decision(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _place(one: Mapping[str, Any]) -> Iterator[str]:
-    names = ("task", "container_instance", "address", "pod", "node")
+    names = ("task", "container_instance", "address", "pod", "node", "resource")
     yield from (f"{name.replace('_', ' ')}: {one[name]}" for name in names if one[name])
 
 

@@ -19,7 +19,7 @@ from reconciler.model import Call
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.jobs import watch
-from reconciler.operations.jobs.desk import Desk
+from reconciler.operations.jobs.desk import SERVICE_JOB, Desk
 from reconciler.operations.jobs.family import member_ids
 
 FORWARD, FORWARD_TO = "AWS-StartPortForwardingSession", "AWS-StartPortForwardingSessionToRemoteHost"
@@ -72,6 +72,8 @@ def machine(desk: Desk, job: Mapping[str, Any], node: int | None = None, *, port
     """The machine of a running job; ``ports`` are those to forward, the local one first. Raises Problems where there is
     no machine, or AWS does not show which.
     """
+    if job.get(SERVICE_JOB):
+        raise _impossible(f"job {job['jobId']} runs in {job[SERVICE_JOB]}, which shows no machine", "see it there")
     job = _single(desk, job, node)
     if job["status"] not in ("STARTING", "RUNNING"):
         reason = f": {job['statusReason']}" if job.get("statusReason") else ""

@@ -34,12 +34,18 @@ from reconciler.operations.session import Session
 
 DESCRIBED: Final = 100  # jobs in one DescribeJobs
 WAITING: Final = ("SUBMITTED", "PENDING", "RUNNABLE")
-OPEN: Final = (*WAITING, "STARTING", "RUNNING")
+SCHEDULED: Final = "SCHEDULED"  # a status of service jobs only
+OPEN: Final = (*WAITING, SCHEDULED, "STARTING", "RUNNING")
 ENDED: Final = ("SUCCEEDED", "FAILED")
 STATUSES: Final = (*OPEN, *ENDED)
+SERVICES: Final = "serviceEnvironmentOrder"  # of a queue that takes service jobs, and no others
+SERVICE_JOB: Final = "serviceJobType"  # of a service job, and of no other
+_SERVICE_JOB: Final = ":service-job/"
+_UNKNOWN: Final = "ClientException"
+_PLAIN: Final = 36  # characters of an id without the index of a child
 #: ``ID``, the child ``ID:3`` of an array, or the node ``ID#0``; or the ARN that ends with one.
 JOB_ID: Final = re.compile(
-    r"(?:arn:[^:]+:batch:[^:]*:[^:]*:job/)?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:[:#][0-9]+)?)"
+    r"(?:arn:[^:]+:batch:[^:]*:[^:]*:(?:service-)?job/)?(?P<id>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:[:#][0-9]+)?)"
 )
 
 
@@ -80,6 +86,11 @@ class Queue:
     live: Live
     address: Address | None = None
 
+    @property
+    def of_services(self) -> bool:
+        """Whether its jobs are service jobs: those of SageMaker, which other calls list and describe."""
+        return bool(self.live.props.get(SERVICES))
+
 
 @dataclass
 class Desk:
@@ -87,6 +98,8 @@ class Desk:
 
     session: Session
     clock: Clock = field(default_factory=WallClock)
+    #: The ids of service jobs, as far as they are known.
+    service_jobs: set[str] = field(default_factory=set)
 
     @cached_property
     def env(self) -> Environment:
@@ -123,14 +136,29 @@ class Desk:
     def describe(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The details of jobs by id, in the order of ``ids``; unknown ones are missing."""
         found: dict[str, dict[str, Any]] = {}
-        for some in chunks(ids, DESCRIBED):
+        for some in chunks((one for one in ids if one not in self.service_jobs), DESCRIBED):
             for job in self.ask(Call("batch", "DescribeJobs", {"jobs": list(some)}))["jobs"]:
                 found[job["jobId"]] = job
+        for one in self.service_jobs.intersection(ids):
+            if job := self._service_job(one):
+                found[one] = job
         return {one: found[one] for one in ids if one in found}
+
+    def _service_job(self, one: str) -> dict[str, Any] | None:
+        call = Call("batch", "DescribeServiceJob", {"jobId": one})
+        reply = self.reply(call)
+        if not isinstance(reply, Refused):
+            return dict(reply)
+        if reply.code != _UNKNOWN:
+            raise self.refused(call, reply)
+        return None
 
     def described(self, ids: Sequence[str]) -> list[dict[str, Any]]:
         """The details of jobs. Raises Problems with each that does not exist."""
         found = self.describe(ids)
+        if len(found) < len(set(ids)) and any(queue.of_services for queue in self.queues):
+            self.service_jobs |= {one for one in ids if one not in found and len(one) == _PLAIN}
+            found |= self.describe([one for one in ids if one not in found])
         if missing := [one for one in ids if one not in found]:
             scope = self.session.scope
             where = f"account {scope.account} ({scope.region})"
@@ -139,12 +167,13 @@ class Desk:
                 Problem(code=codes.UNKNOWN_JOB, message=f"there is no job {one} in {where}", hint=hint)
                 for one in missing
             )
-        return list(found.values())
+        return [found[one] for one in dict.fromkeys(ids)]
 
     def ids(self, words: Sequence[str]) -> list[str]:
         """The ids of jobs that are given by id, ARN or name; a name means the newest job that has it in a queue of the
         environment. Raises Problems.
         """
+        self.service_jobs |= {found for word in words if _SERVICE_JOB in word and (found := job_id(word))}
         return list(dict.fromkeys(job_id(word) or self._newest(word) for word in words))
 
     def _newest(self, name: str) -> str:
@@ -164,10 +193,13 @@ class Desk:
     def list(self, most: int | None = None, **params: Any) -> list[Json]:
         """The summaries of one list, as many pages of it as ``most`` need."""
         found: list[Json] = []
+        queue = self.queue_of(params["jobQueue"]) if "jobQueue" in params else None
+        operation = "ListServiceJobs" if queue is not None and queue.of_services else "ListJobs"
         token: dict[str, str] = {}
         while True:
-            reply = self.ask(Call("batch", "ListJobs", {**params, **token}))
+            reply = self.ask(Call("batch", operation, {**params, **token}))
             found += reply["jobSummaryList"]
+            self.service_jobs |= {str(job["jobId"]) for job in reply["jobSummaryList"] if job.get(SERVICE_JOB)}
             if not reply.get("nextToken") or (most is not None and len(found) >= most):
                 return found
             token = {"nextToken": reply["nextToken"]}

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from reconciler.model import Json
 from reconciler.operations.jobs import shown
-from reconciler.operations.jobs.desk import OPEN, Desk, last
+from reconciler.operations.jobs.desk import OPEN, SCHEDULED, Desk, last
 
 BEGINNING: Final = "1"  # milliseconds since 1970: before any job
 
@@ -54,7 +54,9 @@ def listing(desk: Desk, wanted: Wanted) -> Listing:
     found: list[tuple[str, Json]] = []
     cut = False
     for queue in wanted.queues:
-        jobs = [job for params in _requests(wanted) for job in desk.list(wanted.most, jobQueue=queue, **params)]
+        jobs = [
+            job for params in _requests(desk, queue, wanted) for job in desk.list(wanted.most, jobQueue=queue, **params)
+        ]
         fitting = sorted(filter(wanted.takes, jobs), key=lambda job: -job.get("createdAt", 0))
         cut = cut or len(fitting) > wanted.most or (len(jobs) >= wanted.most > len(fitting))
         found += [(queue, job) for job in fitting[: wanted.most]]
@@ -63,13 +65,13 @@ def listing(desk: Desk, wanted: Wanted) -> Listing:
     return Listing(tuple(shown.summary(job, last(queue)) for (queue, _), job in zip(found, counted, strict=True)), cut)
 
 
-def _requests(wanted: Wanted) -> Iterator[dict[str, Any]]:
+def _requests(desk: Desk, queue: str, wanted: Wanted) -> Iterator[dict[str, Any]]:
     if wanted.name:
         yield {"filters": [{"name": "JOB_NAME", "values": [wanted.name]}]}
     elif wanted.since is not None:
         yield {"filters": [{"name": "AFTER_CREATED_AT", "values": [str(max(wanted.since - 1, 1))]}]}
     elif wanted.statuses:
-        yield from ({"jobStatus": status} for status in wanted.statuses)
+        yield from ({"jobStatus": status} for status in _of_queue(desk, queue, wanted.statuses))
     else:
         yield {"filters": [{"name": "AFTER_CREATED_AT", "values": [BEGINNING]}]}
 
@@ -89,4 +91,11 @@ def _size(job: Json) -> int:
 
 def open_jobs(desk: Desk, queue: str) -> list[Json]:
     """Every job of a queue that has not ended."""
-    return [job for status in OPEN for job in desk.list(jobQueue=queue, jobStatus=status)]
+    statuses = _of_queue(desk, queue, OPEN)
+    return [job for status in statuses for job in desk.list(jobQueue=queue, jobStatus=status)]
+
+
+def _of_queue(desk: Desk, queue: str, statuses: Iterable[str]) -> list[str]:
+    """Those of the statuses that jobs of a queue can have."""
+    found = desk.queue_of(queue)
+    return [one for one in statuses if one != SCHEDULED or (found is not None and found.of_services)]

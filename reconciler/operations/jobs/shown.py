@@ -9,7 +9,7 @@ from typing import Any
 from reconciler.model import Environment
 from reconciler.model.attempts import Cause, Ending, Retries, Verdict
 from reconciler.operations.jobs import specs, streams
-from reconciler.operations.jobs.desk import definition_of, kinds_that, last, seconds_between
+from reconciler.operations.jobs.desk import SERVICE_JOB, definition_of, kinds_that, last, seconds_between
 from reconciler.operations.jobs.retry_report import Subject
 from reconciler.operations.jobs.streams import Stream
 from reconciler.operations.jobs.watch import over
@@ -32,7 +32,7 @@ def summary(job: Mapping[str, Any], queue: str) -> dict[str, Any]:
         "definition": last(job.get("jobDefinition", "")),
         "status": job["status"],
         "status_reason": job.get("statusReason") or None,
-        "share": job.get("shareIdentifier"),
+        "share": job.get("quotaShareName") or job.get("shareIdentifier"),
         "created_at": moment(job.get("createdAt")),
         "started_at": moment(job.get("startedAt")),
         "stopped_at": moment(job.get("stoppedAt")),
@@ -67,7 +67,7 @@ def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str
         "resources": container.get("resourceRequirements") or [],
         "containers": [one.document for one in specs.of(job)],
         "attempts_allowed": (job.get("retryStrategy") or {}).get("attempts", 1),
-        "timeout_seconds": (job.get("timeout") or {}).get("attemptDurationSeconds"),
+        "timeout_seconds": (job.get("timeout") or job.get("timeoutConfig") or {}).get("attemptDurationSeconds"),
         "attempts": [
             {**_attempt(number, one), "logs": located.get(number, []), "decision": decided[number - 1]}
             for number, one in enumerate(attempts, start=1)
@@ -87,7 +87,8 @@ def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str
 def _current(job: Mapping[str, Any]) -> Mapping[str, Any]:
     pod = (job.get("eksProperties") or {}).get("podProperties") or {}
     tasks = (job.get("ecsProperties") or {}).get("taskProperties")
-    return {"container": job.get("container"), "taskProperties": tasks, **pod}
+    service = (job.get("latestAttempt") or {}).get("serviceResourceId")
+    return {"container": job.get("container"), "taskProperties": tasks, "serviceResourceId": service, **pod}
 
 
 def _attempt(number: int, attempt: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,6 +119,7 @@ def _place(attempt: Mapping[str, Any]) -> dict[str, Any]:
         "address": next((one.get("privateIpv4Address") for one in interfaces), None),
         "pod": attempt.get("podName"),
         "node": attempt.get("nodeName"),
+        "resource": (attempt.get("serviceResourceId") or {}).get("value"),
     }
 
 
@@ -151,7 +153,7 @@ def decisions(env: Environment, job: Mapping[str, Any], root: str) -> list[dict[
     """
     attempts: Sequence[Mapping[str, Any]] = job.get("attempts") or job.get("eksAttempts") or []
     kind = next(iter(kinds_that("retries")), None)
-    if kind is None or kind.retries is None:
+    if kind is None or kind.retries is None or job.get(SERVICE_JOB):  # whose rules are of another kind
         return [None] * len(attempts)
     retries = kind.retries(job)
     of = _declared(env, job, retries, root)
