@@ -122,6 +122,7 @@ def test_a_night_with_a_queue(batch: Any, shell: Shell) -> None:
         ("host-lost", "RETRY", 0),
         ("app-exit", "EXIT", 1),
     ]
+    assert asked(shell, "prod", "crash")[1]["subject"]["id"] == crash  # by the name of the job
     assert asked(shell, "render")[1]["subject"]["id"] == crash or asked(shell, "render")[1]["subject"]["id"] == job
     shell.go(shell.home / "elsewhere")
     assert asked(shell, crash)[1]["subject"]["address"] is None

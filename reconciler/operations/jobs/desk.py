@@ -176,14 +176,19 @@ class Desk:
         self.service_jobs |= {found for word in words if _SERVICE_JOB in word and (found := job_id(word))}
         return list(dict.fromkeys(job_id(word) or self._newest(word) for word in words))
 
-    def _newest(self, name: str) -> str:
+    def newest(self, name: str) -> str | None:
+        """The id of the newest job with this name in a queue of the environment."""
         found = [job for queue in self.queues for job in self.named(queue.arn, name)]
-        if not found:
+        return str(max(found, key=lambda job: job.get("createdAt", 0))["jobId"]) if found else None
+
+    def _newest(self, name: str) -> str:
+        found = self.newest(name)
+        if found is None:
             where = f"the queues of {self.env.name}" if self.queues else f"{self.env.name}, which has no queues"
             hint = "give the id of a job, or a name that `reconcile jobs list` shows"
             message = f'there is no job "{name}" in {where}'
             raise Problems([Problem(code=codes.UNKNOWN_JOB, message=message, hint=hint)])
-        return str(max(found, key=lambda job: job.get("createdAt", 0))["jobId"])
+        return found
 
     def named(self, queue: str, name: str) -> list[Json]:
         """The jobs of a queue with exactly this name: the filter ignores case."""
