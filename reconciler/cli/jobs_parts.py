@@ -26,7 +26,7 @@ from reconciler.operations.jobs.streams import NoStream
 from reconciler.operations.jobs.submit import Submitted
 from reconciler.render import jobs as as_text
 from reconciler.render.mask import Mask
-from reconciler.render.text import Paint
+from reconciler.render.text import Paint, fitting
 
 _NAMED: Final = 20  # attempts without output that are named one by one
 
@@ -188,7 +188,7 @@ def _watch_live(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
     try:
         for found in watch.repeated(desk.clock, lambda: listing.listing(desk, wanted)):
             table = as_text.table(found.jobs, terminal.mask, Paint(colour=False))
-            lines.show(table[: lines.rows] if found.jobs else [f"No jobs in {', '.join(wanted.queues)}."])
+            lines.show(fitting(table, lines.rows) if found.jobs else [f"No jobs in {', '.join(wanted.queues)}."])
     finally:
         lines.close()
 

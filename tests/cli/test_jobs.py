@@ -240,6 +240,14 @@ def test_a_list_is_watched_with_one_call_a_queue(lab: Shell, monkeypatch: pytest
     assert statuses == sorted(set(statuses), key=statuses.index) and statuses[-1] == "SUCCEEDED"
     assert {one["job"]["job_id"] for one in done.lines} == {job}
 
+    looks.clear()
+    lab.account.faults.add(service="batch", operation="ListJobs", code="InternalError", status=500, nth=2, times=2)
+    assert lab("jobs", "list", "--watch", "--queue", "light").code == 130 and len(looks) == 5
+    lab.account.faults.clear()
+    lab.account.faults.add(service="batch", operation="DescribeJobQueues", code="AccessDeniedException", times=0)
+    denied = lab("jobs", "list", "--format", "json")
+    assert denied.code == 1 and "allow batch:DescribeJobQueues" in denied.json["problems"][0]["hint"]
+
 
 def test_queues_are_chosen_and_words_completed(lab: Shell, tmp_path: Path, complete: Callable[..., list[str]]) -> None:
     more = LAB.replace(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.cli.commands import status as command
 from reconciler.model.diagnosis import Unread
 from reconciler.model.status import Blocked, Capacity, Failed, Front, Line, Share, Status
 from reconciler.render import status
 from reconciler.render.mask import Mask
-from reconciler.render.text import Paint
+from reconciler.render.text import Paint, fitting
 
 NOW = 1_800_000_000.0
 MASK = Mask(("hunter2hunter2",))
@@ -107,4 +106,4 @@ def test_nothing_to_show() -> None:
 
 @pytest.mark.parametrize(("rows", "shown"), [(3, "a b c"), (4, "a b c"), (2, "a ... and 2 more lines")])
 def test_what_the_terminal_has_no_room_for_is_counted(rows: int, shown: str) -> None:
-    assert " ".join(command._cut(["a", "b", "c"], rows)) == shown
+    assert " ".join(fitting(["a", "b", "c"], rows)) == shown

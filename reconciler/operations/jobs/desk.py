@@ -33,6 +33,7 @@ from reconciler.model.resources import Sought
 from reconciler.operations.session import Session
 
 DESCRIBED: Final = 100  # jobs in one DescribeJobs
+LISTED: Final = 1000  # in one ListJobs by status
 WAITING: Final = ("SUBMITTED", "PENDING", "RUNNABLE")
 SCHEDULED: Final = "SCHEDULED"  # a status of service jobs only
 OPEN: Final = (*WAITING, SCHEDULED, "STARTING", "RUNNING")
@@ -195,18 +196,24 @@ class Desk:
         filters = [{"name": "JOB_NAME", "values": [name]}]
         return [job for job in self.list(jobQueue=queue, filters=filters) if job["jobName"] == name]
 
-    def list(self, most: int | None = None, **params: Any) -> list[Json]:
-        """The summaries of one list, as many pages of it as ``most`` need."""
-        found: list[Json] = []
+    def list(self, **params: Any) -> list[Json]:
+        """The summaries of one list."""
+        return [job for jobs, _ in self.pages(**params) for job in jobs]
+
+    def pages(self, **params: Any) -> Iterator[tuple[Sequence[Json], bool]]:
+        """The pages of one list, and whether there are more."""
         queue = self.queue_of(params["jobQueue"]) if "jobQueue" in params else None
         operation = "ListServiceJobs" if queue is not None and queue.of_services else "ListJobs"
+        if "jobStatus" in params and operation == "ListJobs":  # with a filter, and of service jobs, a hundred at most
+            params["maxResults"] = LISTED
         token: dict[str, str] = {}
         while True:
             reply = self.ask(Call("batch", operation, {**params, **token}))
-            found += reply["jobSummaryList"]
-            self.service_jobs |= {str(job["jobId"]) for job in reply["jobSummaryList"] if job.get(SERVICE_JOB)}
-            if not reply.get("nextToken") or (most is not None and len(found) >= most):
-                return found
+            jobs: Sequence[Json] = reply["jobSummaryList"]
+            self.service_jobs |= {str(job["jobId"]) for job in jobs if job.get(SERVICE_JOB)}
+            yield jobs, bool(reply.get("nextToken"))
+            if not reply.get("nextToken"):
+                return
             token = {"nextToken": reply["nextToken"]}
 
     @cached_property

@@ -28,6 +28,7 @@ OPEN: Final = (*WAITING, "STARTING", "RUNNING")
 _OF_SERVICES: Final = (*WAITING, "SCHEDULED", "STARTING", "RUNNING")
 _FAILED: Final = "FAILED"
 _EVERY: Final = [{"name": "AFTER_CREATED_AT", "values": ["1"]}]  # milliseconds since 1970: before any job
+_PAGE_OF_SERVICES: Final = 100  # API_ListServiceJobs
 _MOST_ARRAYS: Final = 500  # whose children are counted
 _CONTAINERS, _SERVICES = "ListJobs", "ListServiceJobs"
 
@@ -56,6 +57,11 @@ class _Queue:
     @property
     def open(self) -> tuple[str, ...]:
         return _OF_SERVICES if self.lists == _SERVICES else OPEN
+
+    @property
+    def page(self) -> int:
+        """The most that a list by status may have."""
+        return _PAGE_OF_SERVICES if self.lists == _SERVICES else COUNTED
 
     def call(self, **params: Any) -> Call:
         return Call("batch", self.lists, {"jobQueue": self.props["jobQueueArn"], **params})
@@ -104,7 +110,7 @@ def _list(asking: Asking, queues: Sequence[_Queue]) -> Reads[None]:
         _add(one, reply or {})
         if reply and reply.get("nextToken"):
             longer += [(one, status) for status in (*one.open, _FAILED)]
-    more = yield from asking.ask([one.call(jobStatus=status, maxResults=COUNTED) for one, status in longer])
+    more = yield from asking.ask([one.call(jobStatus=status, maxResults=one.page) for one, status in longer])
     for (one, status), reply in zip(longer, more, strict=True):
         _add(one, reply or {})
         one.unread = one.unread or reply is None
