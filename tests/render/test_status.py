@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.model.diagnosis import Unread
@@ -102,6 +104,14 @@ def test_nothing_to_show() -> None:
     empty = Status(environment="dev", account="1", region="r", at=NOW, since=NOW)
 
     assert status.lines(empty, MASK, Paint(colour=False))[1:] == ["", "Nothing that runs jobs is declared."]
+    assert status.page(empty, MASK).count("<p>nothing</p>") == 3
+
+    unread = replace(empty, unread=(Unread(call="batch:DescribeJobQueues", permission="", why="no"),))
+    page = status.page(unread, MASK)
+    assert page.count("<p>unknown</p>") == 2 and "<p>unknown: the jobs could not be read</p>" in page
+    assert status.document(replace(empty, lines=(Line(name="q", front=(Front(id="1", name="", since=0),)),)), MASK)[
+        "queues"
+    ][0]["front"] == [{"id": "1", "name": None, "since": None, "share": None}]
 
 
 @pytest.mark.parametrize(("rows", "shown"), [(3, "a b c"), (4, "a b c"), (2, "a ... and 2 more lines")])
