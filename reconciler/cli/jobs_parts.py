@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ from reconciler.render import jobs as as_text
 from reconciler.render.mask import Mask
 from reconciler.render.text import Paint, fitting
 
+_ASKED: Final = ("FAILED", "RUNNABLE", "PENDING")  # what `reconcile why` is for
 _NAMED: Final = 20  # attempts without output that are named one by one
 
 
@@ -193,8 +195,8 @@ def _watch_live(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
         lines.close()
 
 
-def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]]) -> None:
-    """Print jobs with all their attempts."""
+def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]], env: str | None) -> None:
+    """Print jobs with all their attempts. ``env`` is the environment as it was typed."""
     scope = desk.session.scope
     where = {"root": terminal.root, "partition": scope.partition, "region": scope.region}
     found = [shown.whole(desk.env, job, **where) | {"failed_children": _failed(desk, job)} for job in jobs]
@@ -203,6 +205,9 @@ def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]])
         terminal.document(terminal.mask.value({"jobs": found}))
     else:
         terminal.result("\n\n".join(as_text.whole(job, terminal.mask, paint()) for job in found))
+        for job in (one for one in found if one["status"] in _ASKED):
+            words = shlex.join(["reconcile", "why", *([env] if env else []), job["job_id"]])
+            terminal.note(f"`{words}` shows the cause, and what to change.")
 
 
 def _failed(desk: Desk, job: Mapping[str, Any]) -> list[dict[str, Any]]:

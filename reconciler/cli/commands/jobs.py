@@ -107,7 +107,7 @@ def jobs_show(
     env, named = job_options.env_and_jobs(words)
     with interruptible():
         desk = job_options.desk(terminal, env, var, var_file, sandbox=sandbox)
-        jobs_parts.show_jobs(terminal, desk, desk.described(desk.ids(named)))
+        jobs_parts.show_jobs(terminal, desk, desk.described(desk.ids(named)), env)
 
 
 @APP.command(

@@ -28,7 +28,7 @@ from reconciler.model import (
     Unreadable,
 )
 from reconciler.model import problem_codes as codes
-from reconciler.model.problems import Problem, Problems
+from reconciler.model.problems import Problem, Problems, did_you_mean
 from reconciler.model.resources import Sought
 from reconciler.operations.session import Session
 
@@ -127,11 +127,17 @@ class Desk:
         """The problem of a refusal."""
         if about := self.session.client.problem_of(call, refused):
             return about
-        hint = f"allow {call.service}:{call.operation}: see `reconcile permissions --for jobs`"
+        hint = (
+            f"allow {call.service}:{call.operation}: see `reconcile permissions --for jobs`" if refused.denied else ""
+        )
+        queue = call.params.get("jobQueue")
+        if isinstance(queue, str) and refused.code == _UNKNOWN and not self.queue_of(queue):
+            known = [one.name for one in self.queues]
+            hint = did_you_mean(queue, known) or (f"queues of {self.env.name}: {', '.join(known)}" if known else "")
         return Problem(
             code=codes.JOB_CALL_REFUSED,
             message=f"{call.service}:{call.operation}: {refused}",
-            hint=hint if refused.denied else "",
+            hint=hint,
         )
 
     def describe(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

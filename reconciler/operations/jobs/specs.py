@@ -1,4 +1,4 @@
-"""What a job is told to run: its containers, whatever it runs on. Pure over a reply of DescribeJobs.
+"""The containers of a job, whatever it runs on. Pure over a reply of DescribeJobs.
 
 A job has one container, several in a task of ECS, those of a pod, or any of these for each range of its nodes.
 
@@ -42,7 +42,7 @@ class Spec:
 
     @property
     def resources(self) -> list[Mapping[str, Any]]:
-        """What it needs, as pairs of type and value."""
+        """Its requirements, as pairs of type and value."""
         needs = self.said.get("resources") or {}
         listed = {**(needs.get("requests") or {}), **(needs.get("limits") or {})}
         asked = self.said.get("resourceRequirements") or ()
