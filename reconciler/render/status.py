@@ -323,8 +323,8 @@ def _body(found: Status, mask: Mask) -> Iterator[str]:
     yield '</header><main id="main" tabindex="-1">'
     none = "unknown" if found.unread else "nothing"  # it may be what was not read
     yield from _html_table("Compute environments", _CAPACITY_HEADS, _capacity_rows(found), mask, none)
-    heads = (*_LINE_HEADS, "blocked by, jobs at the front, shares")
-    yield from _html_table("Queues", heads, _line_rows(found), mask, none)
+    about = (*_LINE_HEADS, "blocked by, jobs at the front, shares")
+    yield from _html_table("Queues", about, _line_rows(found), mask, none)
     title, heads = f"Failed in the last {_span(found.at - found.since)}", ("when", "job", "queue", "why")
     yield from _html_table(title, heads, _failed_rows(found), mask, _no_failures(found))
     yield "</main>"
