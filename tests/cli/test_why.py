@@ -91,6 +91,9 @@ def test_a_night_with_a_queue(batch: Any, shell: Shell) -> None:
         containerOverrides={"resourceRequirements": [{"type": "MEMORY", "value": "512"}]},
     )["jobId"]
     shell.ok("sandbox", "advance", "15m")
+    assert " min ago  crash" in shell.ok("status", "prod").out  # by the clock of the sandbox
+    assert crash not in shell.ok("jobs", "list", "prod", "--since", "5m").out
+    assert crash in shell.ok("jobs", "list", "prod", "--since", "20m").out
     job = batch.submit_job(jobName="j", jobQueue="prod-main", jobDefinition="render")["jobId"]
     shell.ok("sandbox", "advance", "12m")
 
