@@ -74,13 +74,14 @@ def after_submit(
         "reason": None,
         "attempts": None,
     }
+    name = terminal.mask.line(submitted.name)
     if not terminal.as_json:
-        name = terminal.mask.line(submitted.name)
         terminal.note(f"Submitted {name} to {submitted.queue}{f': {submitted.job_id}' if follow else '.'}")
         if not follow:  # then stdout has the output of the job and nothing else
             terminal.result(submitted.job_id)
     elif terminal.as_lines:
-        terminal.line({"type": "submitted", **document})
+        message = f"Submitted {name} to {submitted.queue}: {submitted.job_id}"
+        terminal.line({"type": "submitted", "@message": message, **document})
     if not (wait or follow):
         if terminal.as_json and not terminal.as_lines:
             terminal.document(document)
@@ -122,17 +123,19 @@ def _waited(terminal: Terminal, desk: Desk, job_id: str, *, follow: bool, timeou
 
 def _report(terminal: Terminal, document: Mapping[str, Any]) -> None:
     masked = terminal.mask.value(document)
+    reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
+    code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
+    tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
+    message = f"{masked['status']}{tried}{code}{f': {reasons}' if reasons else ''}"
     if terminal.as_lines:
-        terminal.line({"type": "summary", **masked})
+        terminal.line({"type": "summary", "@message": message, **masked})
     elif terminal.as_json:
         terminal.document(masked)
     else:
-        reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
-        reason = f": {reasons}" if reasons else ""
-        code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
-        tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
-        terminal.note(f"{masked['status']}{tried}{code}{reason}")
-        if masked["status"] not in ("SUCCEEDED", "FAILED"):
+        terminal.note(message)
+        if masked["status"] == "FAILED":
+            terminal.note(f"`reconcile why {masked['job_id']}` shows the cause.")
+        elif masked["status"] != "SUCCEEDED":
             terminal.note(f"The time is over, and the job continues: `reconcile jobs show {masked['job_id']}`")
 
 
