@@ -165,6 +165,10 @@ def show_list(terminal: Terminal, found: Listing, queues: Sequence[str]) -> None
         terminal.document(terminal.mask.value(document))
     else:
         terminal.result(as_text.listing(document, terminal.mask, paint()))
+        if not queues:
+            terminal.note(
+                "No queue of the environment exists in the account: `reconcile apply` creates those declared."
+            )
 
 
 def watch_list(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
