@@ -16,7 +16,7 @@ from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.secrets_in_text import secret_arguments
-from reconciler.operations.jobs import connect, listing, shown, specs, watch
+from reconciler.operations.jobs import connect, family, listing, shown, specs, watch
 from reconciler.operations.jobs import logs as of_logs
 from reconciler.operations.jobs.connect import Machine
 from reconciler.operations.jobs.desk import Desk
@@ -206,7 +206,10 @@ def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]],
     """Print jobs with all their attempts. ``env`` is the environment as it was typed."""
     scope = desk.session.scope
     where = {"root": terminal.root, "partition": scope.partition, "region": scope.region}
-    found = [shown.whole(desk.env, job, **where) | {"failed_children": _failed(desk, job)} for job in jobs]
+    found = [
+        shown.whole(desk.env, job, **where, main=family.main_node(desk, job)) | {"failed_children": _failed(desk, job)}
+        for job in jobs
+    ]
     terminal.mask |= mask_of_jobs(jobs)
     if terminal.as_json:
         terminal.document(terminal.mask.value({"jobs": found}))
@@ -220,7 +223,7 @@ def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]],
 def _failed(desk: Desk, job: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The children of an array, or the nodes of a multi-node job, that failed: with one call if there may be any."""
     counts = (job.get("arrayProperties") or {}).get("statusSummary") or {}
-    nodes = job["status"] == "FAILED" and (job.get("nodeProperties") or {}).get("numNodes")
+    nodes = job["status"] == "FAILED" and family.nodes_of(job)
     if not (counts.get("FAILED") or nodes):
         return []
     parent = {"multiNodeJobId" if nodes else "arrayJobId": job["jobId"]}

@@ -222,6 +222,26 @@ def test_members_that_have_ended_are_read_once():
     assert [call.params["jobs"] for call in client.made] == [[f"{ID}:1", f"{ID}:2"]]
 
 
+def test_the_main_node_shows_how_a_multi_node_job_runs():
+    nodes = {"numNodes": 2, "mainNode": 1, "nodeRangeProperties": [{"targetNodes": "0:", "container": {"image": "i"}}]}
+    job = {"jobId": ID, "jobName": "n", "status": "RUNNING", "startedAt": 1, "nodeProperties": nodes}
+    main = {
+        "jobId": f"{ID}#1",
+        "container": {"image": "i", "taskArn": "t", "logStreamName": "s"},
+        "nodeProperties": nodes,
+    }
+    client = Answering({"DescribeJobs": {"jobs": [main]}})
+    found = family.main_node(desk(client), job)
+    shows = shown.whole(Environment(name="lab"), job, root="", partition="aws", region="r", main=found)
+    assert (shows["running"]["task"], shows["running"]["logs"][0]["stream"]) == ("t", "s")
+    assert [one["nodes"] for one in shows["containers"]] == ["0:"]
+    assert [*family.member_ids(main)] == [main["jobId"]]
+    assert [*family.member_ids(job)] == [f"{ID}#0", f"{ID}#1"]
+    for other in ({**job, "status": "RUNNABLE"}, {**job, "status": "FAILED", "attempts": [{}]}, main):
+        assert family.main_node(desk(client), other) is None
+    assert len(client.made) == 1
+
+
 @pytest.mark.parametrize("case", cases(DATA / "jobs" / "specs.yaml"), ids=lambda case: case["title"])
 def test_what_a_job_runs_and_which_of_it_is_secret(case):
     found = [one.document for one in specs.of(case["job"])]

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.model import EMPTY
-from reconciler.operations.jobs.desk import Desk
+from reconciler.operations.jobs.desk import WAITING, Desk
 from reconciler.operations.jobs.watch import over
 
 
 def member_ids(job: Mapping[str, Any]) -> Iterator[str]:
     """Their ids; they follow from that of the job."""
-    if size := (job.get("arrayProperties") or {}).get("size"):
+    if size := _array_size(job):
         yield from (f"{job['jobId']}:{index}" for index in range(size))
-    elif nodes := (job.get("nodeProperties") or {}).get("numNodes"):
+    elif nodes := nodes_of(job):
         yield from (f"{job['jobId']}#{index}" for index in range(nodes))
     else:
         yield str(job["jobId"])
@@ -22,7 +22,28 @@ def member_ids(job: Mapping[str, Any]) -> Iterator[str]:
 
 def is_parent(job: Mapping[str, Any]) -> bool:
     """Whether a job has members."""
-    return bool((job.get("arrayProperties") or {}).get("size") or (job.get("nodeProperties") or {}).get("numNodes"))
+    return bool(_array_size(job) or nodes_of(job))
+
+
+def nodes_of(job: Mapping[str, Any]) -> int:
+    """How many nodes the parent of a multi-node job has; 0 for any other job."""
+    return 0 if _is_member(job) else int((job.get("nodeProperties") or {}).get("numNodes") or 0)
+
+
+def _array_size(job: Mapping[str, Any]) -> int:
+    return 0 if _is_member(job) else int((job.get("arrayProperties") or {}).get("size") or 0)
+
+
+def _is_member(job: Mapping[str, Any]) -> bool:
+    return ":" in job["jobId"] or "#" in job["jobId"]
+
+
+def main_node(desk: Desk, job: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The main node of a multi-node job that runs or ran, if the job itself does not say how: its attempts count."""
+    if not nodes_of(job) or job["status"] in WAITING or (job.get("attempts") and over(job)):
+        return None
+    main = f"{job['jobId']}#{(job.get('nodeProperties') or {}).get('mainNode') or 0}"
+    return desk.describe([main]).get(main)
 
 
 def members(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model import Environment
 from reconciler.model.attempts import Cause, Ending, Retries, Verdict
@@ -13,6 +13,9 @@ from reconciler.operations.jobs.desk import SERVICE_JOB, definition_of, kinds_th
 from reconciler.operations.jobs.retry_report import Subject
 from reconciler.operations.jobs.streams import Stream
 from reconciler.operations.jobs.watch import over
+
+# Members of a job that say how it ran
+_RAN: Final = ("attempts", "eksAttempts", "container", "ecsProperties", "eksProperties")
 
 
 def moment(millis: Any) -> str | None:
@@ -45,14 +48,23 @@ def summary(job: Mapping[str, Any], queue: str) -> dict[str, Any]:
     }
 
 
-def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str, region: str) -> dict[str, Any]:
-    """A job with all its attempts."""
+def whole(
+    env: Environment,
+    job: Mapping[str, Any],
+    *,
+    root: str,
+    partition: str,
+    region: str,
+    main: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A job with all its attempts; those of a multi-node job may be those of its ``main`` node."""
+    ran = {**job, **{name: main[name] for name in _RAN if main.get(name)}} if main else job
     resource = definition_of(env, job.get("jobDefinition", ""))
     container = job.get("container") or {}
     found = summary(job, last(job.get("jobQueue", "")))
-    attempts = job.get("attempts") or job.get("eksAttempts") or []
-    located = _by_attempt(job, partition, region)
-    decided = decisions(env, job, root)
+    attempts = ran.get("attempts") or ran.get("eksAttempts") or []
+    located = _by_attempt(ran, partition, region)
+    decided = decisions(env, ran, root)
     running = job["status"] in ("STARTING", "RUNNING")
     found |= {
         "job_arn": job.get("jobArn"),
@@ -78,7 +90,7 @@ def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str
         found["running"] = {
             "attempt": len(attempts) + 1,
             "started_at": moment(job.get("startedAt")) if job["status"] == "RUNNING" else None,
-            **_place(_current(job)),
+            **_place(_current(ran)),
             "logs": located.get(len(attempts) + 1, []),
         }
     return found
