@@ -86,7 +86,7 @@ def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
     if left == right:
         return True
     facts = node.facts
-    if facts.key and not facts.normalize and _surely_equal_by_key(left, right, facts.key, node.item_node()):
+    if facts.key and _surely_equal_by_key(left, right, facts.key, node.item_node()):
         return True
     if facts.normalize or facts.key or facts.unordered:
         plain = not isinstance(left, STAND_INS) and not isinstance(right, STAND_INS)
