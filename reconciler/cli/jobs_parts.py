@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,10 +46,30 @@ def paint() -> Paint:
 # --- submit -----------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def perhaps_submitted(terminal: Terminal, name: str) -> Iterator[None]:
+    """Says how to look for the job ``name``, if a signal interrupts the request."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        listed = f"reconcile jobs list --name {terminal.shell_quoted(name)}"
+        terminal.note(f"The job may have been submitted: `{listed}`")
+        raise
+
+
 def after_submit(
-    terminal: Terminal, desk: Desk, submitted: Submitted, *, wait: bool, follow: bool, timeout: float | None
+    terminal: Terminal,
+    desk: Desk,
+    submitted: Submitted,
+    *,
+    wait: bool,
+    follow: bool,
+    timeout: float | None,
+    closing: str = "summary",
 ) -> int:
-    """Print which job was submitted, wait for it if that is wanted, and return the exit code."""
+    """Print which job was submitted, wait for it if that is wanted, and return the exit code. ``closing`` is the type
+    of the last of several lines of JSON.
+    """
     if submitted.found:
         terminal.note("The reply of AWS was lost; the job was found by its name.")
     elif submitted.sent > 1:
@@ -67,13 +88,13 @@ def after_submit(
         "reason": None,
         "attempts": None,
     }
+    told = f"Submitted {terminal.mask.line(submitted.name)} to {submitted.queue}"
     if not terminal.as_json:
-        name = terminal.mask.line(submitted.name)
-        terminal.note(f"Submitted {name} to {submitted.queue}{f': {submitted.job_id}' if follow else '.'}")
+        terminal.note(f"{told}{f': {submitted.job_id}' if follow else '.'}")
         if not follow:  # then stdout has the output of the job and nothing else
             terminal.result(submitted.job_id)
     elif terminal.as_lines:
-        terminal.line({"type": "submitted", **document})
+        terminal.line({"type": "submitted", "@message": f"{told}: {submitted.job_id}", **document})
     if not (wait or follow):
         if terminal.as_json and not terminal.as_lines:
             terminal.document(document)
@@ -87,7 +108,7 @@ def after_submit(
         "reason": container.get("reason"),
         "attempts": len(job.get("attempts") or job.get("eksAttempts") or ()),
     }
-    _report(terminal, document)
+    _report(terminal, document, closing)
     return {"SUCCEEDED": OK, "FAILED": ERROR}.get(job["status"], CHANGES)
 
 
@@ -113,18 +134,20 @@ def _waited(terminal: Terminal, desk: Desk, job_id: str, *, follow: bool, timeou
     return jobs[job_id]
 
 
-def _report(terminal: Terminal, document: Mapping[str, Any]) -> None:
+def _report(terminal: Terminal, document: Mapping[str, Any], closing: str) -> None:
     masked = terminal.mask.value(document)
+    reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
+    reason = f": {reasons}" if reasons else ""
+    code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
+    tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
+    told = f"{masked['status']}{tried}{code}{reason}"
     if terminal.as_lines:
-        terminal.line({"type": "summary", **masked})
+        level = "error" if masked["status"] == "FAILED" else "info"
+        terminal.line({"type": closing, "@message": told, **masked}, level)
     elif terminal.as_json:
         terminal.document(masked)
     else:
-        reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
-        reason = f": {reasons}" if reasons else ""
-        code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
-        tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
-        terminal.note(f"{masked['status']}{tried}{code}{reason}")
+        terminal.note(told)
         if masked["status"] not in ("SUCCEEDED", "FAILED"):
             terminal.note(f"The time is over, and the job continues: `reconcile jobs show {masked['job_id']}`")
 

@@ -91,7 +91,7 @@ def why(
     if terminal.as_json:
         terminal.document(terminal.mask.value(shown.document(found)))
     else:
-        terminal.result(terminal.mask.text(shown.text(found, Paint(colour=colour(sys.stdout)))))
+        terminal.result(shown.text(found, terminal.mask, Paint(colour=colour(sys.stdout))))
     if found.unknown:
         raise typer.Exit(CHANGES)
 

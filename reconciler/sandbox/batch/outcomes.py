@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,3 +71,19 @@ def with_lines(word: str, lines: Sequence[str]) -> dict[str, Any]:
     if outcome.exit_code is not None:
         said["exitCode"] = outcome.exit_code
     return said if outcome.reason is None else {**said, "reason": outcome.reason}
+
+
+def shown(value: Any) -> str:
+    """An end as people write it, with how many lines it writes; JSON for one that no word says."""
+    if isinstance(value, str):
+        return value
+    lines = value.get("lines") or []
+    words = (*WORDS, f"exit:{value.get('exitCode')}", f"exit:{value.get('exitCode')}@{value.get('seconds', 0):.12g}")
+    for word in words:
+        try:
+            same = with_lines(word, lines) == value
+        except ValueError:
+            continue
+        if same:
+            return f"{word} ({len(lines)} line{'' if len(lines) == 1 else 's'})"
+    return json.dumps(value)
