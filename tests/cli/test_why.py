@@ -91,6 +91,9 @@ def test_a_night_with_a_queue(batch: Any, shell: Shell) -> None:
         containerOverrides={"resourceRequirements": [{"type": "MEMORY", "value": "512"}]},
     )["jobId"]
     shell.ok("sandbox", "advance", "15m")
+    assert " min ago  crash" in shell.ok("status", "prod").out  # by the clock of the sandbox
+    assert crash not in shell.ok("jobs", "list", "prod", "--since", "5m").out
+    assert crash in shell.ok("jobs", "list", "prod", "--since", "20m").out
     job = batch.submit_job(jobName="j", jobQueue="prod-main", jobDefinition="render")["jobId"]
     shell.ok("sandbox", "advance", "12m")
 
@@ -122,6 +125,7 @@ def test_a_night_with_a_queue(batch: Any, shell: Shell) -> None:
         ("host-lost", "RETRY", 0),
         ("app-exit", "EXIT", 1),
     ]
+    assert asked(shell, "prod", "crash")[1]["subject"]["id"] == crash  # by the name of the job
     assert asked(shell, "render")[1]["subject"]["id"] == crash or asked(shell, "render")[1]["subject"]["id"] == job
 
     # an environment that was replaced has another name, and is still the declared one

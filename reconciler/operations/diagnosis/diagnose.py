@@ -35,7 +35,23 @@ class Candidate:
 
 
 def diagnose(session: Session, subject: str) -> Explained:
-    """What is wrong with ``subject``: an id, an address, or a name. Raises Problems."""
+    """What is wrong with ``subject``: an id, an address, or a name, at last that of a job. Raises Problems."""
+    found = _diagnosed(session, subject)
+    if found is None and (job := _newest_job(session, subject)):
+        found = _diagnosed(session, job)
+    if found is None:
+        raise Problems([_missing(names.in_account(session.env, session.scope), subject)])
+    return found
+
+
+def _newest_job(session: Session, name: str) -> str | None:
+    """The id of the newest job with this name in the queues of the environment, if it is none itself."""
+    from reconciler.operations.jobs.desk import Desk, job_id  # noqa: PLC0415  (few subjects are names of jobs)
+
+    return Desk(session).newest(name) if job_id(name) is None and parsed(name) is None else None
+
+
+def _diagnosed(session: Session, subject: str) -> Explained | None:
     env = names.in_account(session.env, session.scope)
     declared: dict[str, list[str]] = {}
     for address, resource in env.resources.items():
@@ -56,7 +72,7 @@ def diagnose(session: Session, subject: str) -> Explained:
         raise Problems([Problem(code=codes.UNREADABLE, message=message, hint=error.advice)]) from error
     finally:
         reader.close()
-    raise Problems([_missing(env, subject)])
+    return None
 
 
 def candidates(env: Environment, subject: str) -> Iterator[Candidate]:

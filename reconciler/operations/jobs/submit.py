@@ -56,7 +56,7 @@ def definition(desk: Desk, word: str | None) -> Definition:
     kinds = kinds_that("submits")
     known = [(kind, one) for kind in kinds for one in declared_of(desk.env, kind)]
     noun = " or ".join(kind.name for kind in kinds)
-    if word is None and len(known) != 1:
+    if not known or (word is None and len(known) != 1):
         message = f"no {noun} given" if known else f"{desk.env.name} has no {noun}"
         hint = one_of([one.address.name for _, one in known]) if known else "declare one"
         raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
