@@ -135,7 +135,7 @@ def test_instances_of_a_compute_environment_hold_their_groups(sandbox, ec2, grou
     assert {one["Attachment"]["InstanceId"] for one in holders} == set(instances)
     refused("DependencyViolation", "", ec2.delete_security_group, GroupId=held)
     for instance in instances:
-        world.end(instance, reclaimed=False)
+        world.end(instance, 0, reclaimed=False)
     ec2.delete_security_group(GroupId=held)
 
 
@@ -486,7 +486,7 @@ def test_instances_of_a_compute_environment_hold_their_placement_group(sandbox, 
     instance = world.launch(Launch("compute-0", "AWSBatch-compute-0-asg-1", "m5.large", subnet, placement="p"))
 
     refused("InvalidPlacementGroup.InUse", "is in use", ec2.delete_placement_group, GroupName="p")
-    world.end(instance, reclaimed=False)
+    world.end(instance, 0, reclaimed=False)
     ec2.delete_placement_group(GroupName="p")
 
 
@@ -537,6 +537,27 @@ def test_instances_show_their_cores_and_threads(ec2):
         "m5.large": {"CoreCount": 1, "ThreadsPerCore": 2},
         "c7g.large": {"CoreCount": 2, "ThreadsPerCore": 1},
     }
+
+
+def test_interfaces_have_the_names_of_their_instance(ec2):
+    """https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html, its first example."""
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)
+    (one,) = ec2.describe_instances()["Reservations"][0]["Instances"]
+    (interface,) = one["NetworkInterfaces"]
+    (listed,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface["NetworkInterfaceId"]])[
+        "NetworkInterfaces"
+    ]
+
+    assert one["PublicDnsName"].startswith("ec2-")
+    assert one["PrivateDnsName"].endswith(".eu-west-1.compute.internal")
+    for each in (interface, interface["PrivateIpAddresses"][0], listed):
+        assert each["Association"] == {
+            "IpOwnerId": "amazon",
+            "PublicDnsName": one["PublicDnsName"],
+            "PublicIp": one["PublicIpAddress"],
+        }
+    assert {interface["PrivateDnsName"], listed["PrivateDnsName"]} == {one["PrivateDnsName"]}
 
 
 def test_instances_are_launched_by_the_sandboxs_clock(sandbox, ec2):
