@@ -214,7 +214,9 @@ def test_an_apply_that_cannot_begin_says_so_in_one_line_of_json(run: Run, tiny: 
 @pytest.mark.parametrize(
     ("form", "heard"), [("text", b"to delete."), pytest.param("json", b'"version"', marks=pytest.mark.long)]
 )
-def test_an_apply_ends_its_work_though_nobody_listens(tiny: Path, account: Any, form: str, heard: bytes) -> None:
+def test_an_apply_ends_its_work_though_nobody_listens(
+    run: Run, tiny: Path, account: Any, form: str, heard: bytes
+) -> None:
     """As with `reconcile apply -y 2>&1 | head`: the reader goes away as soon as the work begins."""
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "reconciler", "apply", "-y", "--format", form]
@@ -226,9 +228,7 @@ def test_an_apply_ends_its_work_though_nobody_listens(tiny: Path, account: Any, 
     os.close(ours)
 
     assert running.wait(300) == 0
-    assert (
-        subprocess.run([sys.executable, "-m", "reconciler", "plan", "--detailed-exitcode"], check=False).returncode == 0
-    )
+    assert run("plan", "--detailed-exitcode").code == 0
 
 
 def test_the_sandbox_says_what_to_install(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
