@@ -199,6 +199,7 @@ def proxy(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     from tests.support.http_proxy import opened
     from tests.support.shell import straight_to
 
+    monkeypatch.setattr(prepared, "digests_like_others", True)
     with opened(shell) as held:
         straight_to(held, held.url, monkeypatch)
         yield held
