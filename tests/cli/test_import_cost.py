@@ -41,7 +41,10 @@ def test_what_is_right_is_validated_and_its_policy_made_without_a_long_library(i
     target = estate.write(tmp_path / "estate", 20, one_file=False)
 
     version, *others = imported(
-        ("--version",), ("validate", str(one)), ("validate", str(target)), ("permissions", str(target), "--for", "apply")
+        ("--version",),
+        ("validate", str(one)),
+        ("validate", str(target)),
+        ("permissions", str(target), "--for", "apply"),
     )
 
     assert sorted(version & {*LONG, "yaml"}) == []

@@ -356,7 +356,10 @@ def test_botocore_is_imported_for_an_unknown_field_and_never_otherwise(shell: Sh
         check=True,
     )
 
-    assert [line for line in done.stdout.splitlines() if line.startswith("boto")] == ["boto [] 0", "boto ['botocore'] 0"]
+    assert [line for line in done.stdout.splitlines() if line.startswith("boto")] == [
+        "boto [] 0",
+        "boto ['botocore'] 0",
+    ]
 
 
 ELSEWHERE = """\

@@ -68,7 +68,8 @@ def _main() -> None:
     server = account.serve(0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     point_at(account, server.url, pytest.MonkeyPatch())
-    print(server.url, flush=True)
+    sys.stdout.write(server.url + "\n")
+    sys.stdout.flush()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_typed(json.loads(line))) + "\n")
         sys.stdout.flush()
