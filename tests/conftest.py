@@ -102,8 +102,8 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         for name, value in os.environ.items()
         if name != "CI" and not name.startswith(("AWS_", "BOTO_", "RECONCILE_", "XDG_", "PYTEST_CURRENT_TEST"))
     }
-    home = tmp_path_factory.mktemp("home")
-    return {**kept, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
+    home, cut = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("cut-down-models")
+    return {**kept, "HOME": str(home), "RECONCILE_CACHE_DIR": str(cut), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 @pytest.fixture(autouse=True)

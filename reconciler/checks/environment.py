@@ -14,13 +14,13 @@ from typing import Any, Final
 
 from reconciler.checks import containers, reference_targets, references, secrets, setting_resources, settings
 from reconciler.checks.findings import as_problem
-from reconciler.checks.ignored_rules import without_ignored
+from reconciler.checks.ignored_rules import by_address, without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
 from reconciler.config import expressions, links, names
+from reconciler.config import references as references_in
 from reconciler.config.files import Missing
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
-from reconciler.config.references import templates as references_in
 from reconciler.config.variables import GIVEN
 from reconciler.model import (
     Address,
@@ -103,6 +103,7 @@ def environment(
         given={name: one.value for name, one in loaded.given.items()},
         private=secrets.secret_variables(loaded, kinds),
         name_prefix=loaded.name_prefix,
+        ignored=by_address(loaded),
     )
     return env, _without_repeats(found, Cover(private))
 
@@ -151,7 +152,8 @@ def _resource(
     physical: str,
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
-    raw = replace(raw, value=names.without_name(raw.value, kind))
+    if (value := names.without_name(raw.value, kind)) is not raw.value:
+        raw = replace(raw, value=value)
     extension = aws_model.ModelExtension(kind)
     validate = partial(
         schemas.resource, address.section, at=at, address=str(address), name=address.name, extension=extension
@@ -167,7 +169,7 @@ def _resource(
     found += [*problems, *_secrets(address, raw, kind)]
     if any(not problem.warning for problem in found):
         return None, [*found, *_of_the_rest(address, raw, kind, physical, found, validate)]
-    if _lacks_values(raw.value):
+    if _lacks_values(raw):
         return None, found
     given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
     props = kind.expanded(address.name, given)
@@ -186,6 +188,7 @@ def _resource(
         pos=raw.pos,
         unknown_members=extension.unknown_members,
     )
+    references_in.remember(resource, given, raw.templates())
     return resource, found
 
 
@@ -236,13 +239,15 @@ def _with_unknown(value: Any, path: Path) -> Any:
     return value
 
 
-def _lacks_values(value: Any) -> bool:
-    """Whether there is a variable or a file in ``value`` that could not be filled in, which is reported by itself."""
-    return any(reference.root in ("var", "file") for _, reference in references_in(value))
+def _lacks_values(raw: DeclaredResource) -> bool:
+    """Whether there is a variable or a file in it that could not be filled in, which is reported by itself."""
+    return any(reference.root in ("var", "file") for _, reference in references_in.references(raw.templates()))
 
 
 def _foreign_expressions(address: Address, raw: DeclaredResource) -> Iterator[Problem]:
     """Expressions in the syntax of another tool, which are plain text here."""
+    if not expressions.may_be_foreign(repr(raw.value)):  # the quickest way to see all of it
+        return
     for path, text in _texts(raw.value, expressions.may_be_foreign):
         if (written := expressions.foreign(text)) and not registry.is_secret(address.section, path):
             inner = written.strip("{}()$ ")

@@ -55,6 +55,8 @@ class TargetChecker:
         self.loaded = loaded
         self.kinds = kinds
         self.declared = Declared(resources, loaded.sections, account=loaded.account, region=loaded.region)
+        self.trusted: dict[Address, frozenset[str] | None] = {}
+        self.taken: dict[str, dict[str, str]] = {}
 
     def of(self, resource: Resource) -> Iterator[Finding]:
         """The findings of one resource, those of its kind's ``relations`` included."""
@@ -67,12 +69,13 @@ class TargetChecker:
             elif value == "" and not ref.optional and not re.match(ref.literal, ""):
                 noun = self.kinds[ref.section].name if ref.section in self.kinds else "name"
                 yield Finding(path, f"{_member(path)} is empty", f"name {_a(noun)}, or leave it out")
-        for pattern, service in kind.passes_roles.items():
-            for path, value in values_at(resource.props, pattern):
-                yield from self.trust(path, value, kind.refs[pattern], service)
+        if kind.passes_roles:
+            for path, ref, value in references.reference_sites(resource, kind):
+                if service := kind.passes_roles.get(_pattern(path)):
+                    yield from self.trust(path, value, ref, service)
         yield from self.self_reference(resource, kind)
         if self.loaded.lookups:
-            yield from self.lookups(references.within(resource), {**self.looked_up(kind), **kind.lookups})
+            yield from self.lookups(references.within(resource), self.looked_up(kind))
         yield from kind.relations(resource, self.declared)
         yield from self.namesakes(resource, kind)
 
@@ -172,18 +175,25 @@ class TargetChecker:
     def trust(self, path: Path, value: Any, ref: Ref, service: str) -> Iterator[Finding]:
         """A warning for a role that is passed to a service which it does not trust."""
         kind, passed = self.kinds.get(ref.section), self.declared.resource(ref.section, value)
-        trusted = kind.trusts(passed.props) if kind and kind.trusts and passed else None
-        if kind and passed and trusted is not None and service not in trusted:
+        if not (kind and passed and kind.trusts):
+            return
+        if passed.address not in self.trusted:  # a role is passed by many
+            self.trusted[passed.address] = kind.trusts(passed.props)
+        trusted = self.trusted[passed.address]
+        if trusted is not None and service not in trusted:
             now = f"it trusts {', '.join(sorted(trusted))}" if trusted else "it trusts no service"
             message = f"the {kind.name} {passed.address.name} does not trust {service}, which uses it here"
             yield Finding(path, message, f"{now}; add {service} to its trust", codes.MISFIT, warning=True)
 
     def looked_up(self, kind: Kind) -> dict[str, str]:
-        """The kind of look-up for each property that names one resource of a kind which can be looked up."""
-        targets = {
-            path: self.kinds.get(ref.section) for path, ref in kind.refs.items() if not (ref.also or ref.optional)
-        }
-        return {path: target.lookup for path, target in targets.items() if target and target.lookup}
+        """The kind of look-up for each property that takes one, or names one resource of a kind with look-ups."""
+        if kind.section not in self.taken:
+            targets = {
+                path: self.kinds.get(ref.section) for path, ref in kind.refs.items() if not (ref.also or ref.optional)
+            }
+            found = {path: target.lookup for path, target in targets.items() if target and target.lookup}
+            self.taken[kind.section] = {**found, **kind.lookups}
+        return self.taken[kind.section]
 
     def lookups(self, written: Iterable[tuple[Path, Template]], takes: Mapping[str, str]) -> Iterator[Finding]:
         """Look-ups of the wrong kind. ``takes`` maps paths to the kind of look-up that each takes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from reconciler.config import expressions, references
@@ -26,8 +27,8 @@ def problems(loaded: LoadedEnvironment, kinds: Kinds, resources: Mapping[Address
     declared = {Address(section, name): raw for section, raws in loaded.sections.items() for name, raw in raws.items()}
     judge = ReferenceChecker(loaded, kinds, resources, frozenset(declared))
     for address, raw in declared.items():
-        for path, reference in references.templates(raw.value):
-            yield from judge.check_reference(reference, raw.at(path), str(address), path)
+        for path, reference in references.references(raw.templates()):
+            yield from judge.check_reference(reference, partial(raw.at, path), address, path)
         yield from judge.check_depends_on(raw.value.get("lifecycle"), raw.at, str(address))
     for lookup in loaded.lookups.values():
         for path, reference in references.templates(lookup.args):
@@ -71,8 +72,10 @@ class ReferenceChecker:
             self.by_section.setdefault(address.section, []).append(address.name)
             self.by_name.setdefault(address.name, []).append(address)
 
-    def check_reference(self, reference: Reference, pos: Pos, address: str, path: Path) -> Iterator[Problem]:
-        """The problem of one expression of a resource, if it has one."""
+    def check_reference(
+        self, reference: Reference, pos: Callable[[], Pos], address: Address, path: Path
+    ) -> Iterator[Problem]:
+        """The problem of one expression of a resource, if it has one; only then is its place looked up."""
         found = None
         if reference.root == "lookups" and reference.attr not in self.loaded.lookups:
             hint = did_you_mean(reference.attr, self.loaded.lookups) or "declare it under lookups: in environment.yaml"
@@ -81,7 +84,7 @@ class ReferenceChecker:
             found = self.check_target(reference.address, reference.attr)
         if found:
             message, hint = found
-            yield _problem(codes.UNKNOWN_REFERENCE, f"{reference.text}: {message}", hint, pos, address, path)
+            yield _problem(codes.UNKNOWN_REFERENCE, f"{reference.text}: {message}", hint, pos(), str(address), path)
 
     def check_target(self, target: Address, attr: str) -> tuple[str, str] | None:
         """Message and hint where ``target`` or its attribute does not exist."""
@@ -144,12 +147,12 @@ class ReferenceChecker:
 
     def check_lookup_reference(self, reference: Reference, pos: Pos, name: str, path: Path) -> Iterator[Problem]:
         """The problem of one expression of a look-up, if it has one."""
-        address = f"lookups.{name}"
+        address = Address("lookups", name)
         if reference.address is not None:
             message = f"{reference.text} is not known yet when look-ups run"
-            yield _problem(codes.BAD_EXPRESSION, message, "look up what exists already", pos, address, path)
+            yield _problem(codes.BAD_EXPRESSION, message, "look up what exists already", pos, str(address), path)
         else:
-            yield from self.check_reference(reference, pos, address, path)
+            yield from self.check_reference(reference, lambda: pos, address, path)
 
     def check_names(self, resource: Resource) -> Iterator[Problem]:
         """Undeclared plain names that are likely misspelt; any other may exist in the account."""

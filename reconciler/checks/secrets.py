@@ -8,7 +8,7 @@ stand it may also stand in the wrong place: as a key, or in a member that does n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from reconciler.config.loader import LoadedEnvironment
@@ -17,11 +17,13 @@ from reconciler.model import Kind, Template
 from reconciler.model.masking import LINE, is_no_name, private_name
 from reconciler.model.paths import values_at
 from reconciler.model.secrets_in_text import decoded, is_itself_a_secret, secret_arguments, secrets_in
-from reconciler.model.stand_ins import walk
+from reconciler.model.stand_ins import SCALARS, walk
 from reconciler.schema import registry
 
 _private = cache(private_name)  # there are few different names
+_secrets_in = lru_cache(10_000)(secrets_in)  # and most texts are repeated
 _NAMES: Final = frozenset({"name", "Name", "key", "Key"})
+_ODD: Final = frozenset({"userData", "valueFrom"})  # members whose texts are searched in their own way
 _REFERENCES: Final = frozenset({"valueFrom", "ValueFrom"})
 # What has a name like that of a secret, and none in it: references, and the sections and members that hold them
 _STRUCTURES: Final = frozenset({"imagePullSecrets", "repositoryCredentials", "secret", *registry.sections()})
@@ -86,19 +88,31 @@ def texts_under_secret_names(value: Any) -> list[str]:
 
 
 def _gather(value: Any, found: list[str]) -> None:
-    """Adds to ``found``; a generator for every mapping of an environment would be slow."""
+    """Adds to ``found``. This sees every value of an environment: a generator for every mapping would be slow."""
     if isinstance(value, dict | Mapping):
-        called = value.get("name") or value.get("key") or value.get("Name") or value.get("Key")
-        beside = called is not None and _private(str(called))
-        for name, item in value.items():
-            if beside and name not in _NAMES and name not in _REFERENCES:
-                found.extend(_all_in({name: item}))
-            else:
-                _gather_member(name, item, found)
+        _gather_members(value, found)
     elif isinstance(value, list):
-        found.extend(secret_arguments(value))
+        if any(type(item) is str for item in value):
+            found.extend(secret_arguments(value))
         for item in value:
-            _gather_member("", item, found)
+            if type(item) is str:
+                found.extend(_secrets_in(item))
+            elif type(item) not in SCALARS:
+                _gather_member("", item, found)
+
+
+def _gather_members(value: Mapping[str, Any], found: list[str]) -> None:
+    called = None
+    if not _NAMES.isdisjoint(value):
+        called = value.get("name") or value.get("key") or value.get("Name") or value.get("Key")
+    beside = called is not None and _private(str(called))
+    for name, item in value.items():
+        if beside and name not in _NAMES and name not in _REFERENCES:
+            found.extend(_all_in({name: item}))
+        elif type(item) is str and name not in _ODD and not _private(name):
+            found.extend(_secrets_in(item))
+        elif type(item) is str or type(item) not in SCALARS:
+            _gather_member(name, item, found)
 
 
 def _gather_member(name: str, item: Any, found: list[str]) -> None:
@@ -115,7 +129,7 @@ def _inside(name: str, value: str | Template) -> Iterator[str]:
     """The secrets inside a script or a command, and a value that should name a secret and is one."""
     for text in value.parts if isinstance(value, Template) else (value,):
         if isinstance(text, str):
-            yield from secrets_in(decoded(text) if name == "userData" else text)
+            yield from _secrets_in(decoded(text) if name == "userData" else text)
     if name == "valueFrom" and isinstance(value, str) and is_itself_a_secret(value):
         yield value
 

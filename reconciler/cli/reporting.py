@@ -12,7 +12,7 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.cli.options import PlanFormat
-from reconciler.cli.outputs import Output, Outputs
+from reconciler.cli.outputs import Output, Outputs, from_top
 from reconciler.cli.terminal import Terminal, colour, in_pipeline, plural
 from reconciler.config.given import Given
 from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
@@ -138,6 +138,11 @@ def _rendered(terminal: Terminal, shown: Shown, output: Output, *, only_changes:
             how = (shown.mask, terminal.root, terminal.environment)
             document["problems"] = [as_json.problem(one, *how) for one in shown.problems]
         return as_json.dumps(document, indent=2)
+    if output.format is PlanFormat.github:
+        from reconciler.render import findings  # noqa: PLC0415  (few plans are annotations)
+
+        annotations = findings.github_from(shown.problems, from_top(terminal.root), shown.mask)
+        return annotations if annotations or output.file else None
     viewed = shown.view()
     if output.format is PlanFormat.markdown:
         return markdown.plan(viewed, verbose=terminal.verbose)

@@ -95,8 +95,8 @@ def parse(text: str) -> tuple[tuple[str | Reference, ...], tuple[Fault, ...]]:
 
 
 def may_be_foreign(text: str) -> bool:
-    """Whether ``text`` may contain an expression of another tool: a cheap test for ``$`` and ``{{``."""
-    return "$" in text or "{{" in text
+    """Whether ``text``, or one in a value that it is the ``repr`` of, may contain an expression of another tool."""
+    return "{{" in text or "$(" in text or "$var." in text or "$lookups." in text
 
 
 def foreign(text: str) -> str:

@@ -26,7 +26,8 @@ from reconciler.config import expressions, files, required_version
 from reconciler.config import given as outside
 from reconciler.config.files import Layer, Missing, Sources, displayed_from, find_environment
 from reconciler.config.given import Given
-from reconciler.config.merge import UselessNull, patch
+from reconciler.config.merge import UselessNull, as_plain, patch
+from reconciler.config.references import Templates, templated
 from reconciler.config.variables import Env, Filler
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Address, Lookup, Path, Pos, Template, examples
@@ -69,12 +70,19 @@ class DeclaredResource:
     """One resource after merging and variables: plain data and templates.
 
     ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` has the
-    environment variables that the value at a path was built from.
+    environment variables that the value at a path was built from. ``written`` has the templates of a value, which may
+    since have been replaced.
     """
 
     value: Mapping[str, Any]
     pos: Mapping[Path, Pos]
     env: Mapping[Path, frozenset[str]] = field(default_factory=dict)
+    written: tuple[Any, Templates] = (None, ())
+
+    def templates(self) -> Templates:
+        """Every text with expressions that are not filled in yet."""
+        of, found = self.written
+        return found if of is self.value else templated(self.value)
 
     def at(self, path: Path = ()) -> Pos:
         """The place of ``path``, or of its nearest ancestor that has one."""
@@ -390,7 +398,7 @@ class _Loading:
                 message = f'duplicate {section} "{name}"'
                 hint = f"the other is declared at {found[name].pos}"
                 self.problem(codes.DUPLICATE_RESOURCE, message, hint, node.pos, section, name)
-            elif node.value is None or isinstance(node.value, dict):
+            elif node.is_mapping() or node.value is None:
                 found[name] = node
             else:
                 hint = "write its properties below it"
@@ -411,22 +419,24 @@ class _Loading:
             for name, node in self.folded(section, below, declared).items():
                 env: Env = {}
                 filler.address = str(Address(section, name))
-                value = filler.fill(node, env)
+                value, templates = filler.resource(node, env)
                 places = Places(node, _read_key)
-                made.setdefault(section, {})[name] = DeclaredResource(value=value, pos=places, env=env)
+                made.setdefault(section, {})[name] = DeclaredResource(
+                    value=value, pos=places, env=env, written=(value, templates)
+                )
         return made
 
     def common_properties(self, settings: Node, defaults: Node | None) -> Node:
         """What is merged beneath every resource of a section: the environment's tags, then the section's defaults."""
         tags = settings.value.get("tags")
         start = Node({"tags": tags} if tags is not None and tags.value else {}, settings.pos)
-        return patch(start, defaults, self.useless_nulls) if defaults is not None else start
+        return as_plain(patch(start, defaults, self.useless_nulls) if defaults is not None else start)
 
     def folded(self, section: str, below: Node, declared: list[dict[str, dict[str, Node]]]) -> dict[str, Node]:
         made: dict[str, Node] = {}
         for layer in declared:
             for name, node in layer.get(section, {}).items():
-                if node.value is not None:
+                if node.is_mapping():
                     made[name] = patch(made.get(name, below), node, self.useless_nulls)
                 elif made.pop(name, None) is None:
                     hint = f"write {name}: {{}} for one without properties; or is what follows not indented?"

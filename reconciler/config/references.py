@@ -7,17 +7,18 @@ all three alike. A plain name is searched among the declared resources first, th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
 from reconciler.model import problem_codes as codes
-from reconciler.model.paths import dotted, values_at
+from reconciler.model.paths import dotted, values_by
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.stand_ins import SCALARS, replace
 
 Kinds = Mapping[str, Kind]
+Templates: TypeAlias = Sequence[tuple[Path, Template]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,12 @@ def within(resource: Resource) -> list[tuple[Path, Template]]:
     return found
 
 
+def remember(resource: Resource, given: Json, found: Templates) -> None:
+    """Note the templates of its properties, if they are still those of ``given``, in which ``found`` are."""
+    if all(resource.props[name] is given.get(name) for name in resource.props):
+        resource.memo["templates"] = [one for one in found if one[0][0] in resource.props]
+
+
 def templated(value: Any, path: Path = ()) -> list[tuple[Path, Template]]:
     """Every text inside ``value`` with expressions that are not filled in yet."""
     return [((*path, *at), template) for at, template in _gathered(value)]
@@ -95,11 +102,7 @@ def _gathered(value: Any) -> list[tuple[Path, Template]]:
 def reference_sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
     """Every value at a path of ``kind.refs``, of any type."""
     if "sites" not in resource.memo:
-        resource.memo["sites"] = [
-            (path, ref, value)
-            for pattern, ref in kind.refs.items()
-            for path, value in values_at(resource.props, pattern)
-        ]
+        resource.memo["sites"] = list(values_by(resource.props, kind.refs))
     found: list[tuple[Path, Ref, Any]] = resource.memo["sites"]
     return found
 

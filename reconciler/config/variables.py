@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import getitem
 from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler.config import expressions
 from reconciler.config.given import Given
-from reconciler.config.yaml.node import Node
+from reconciler.config.references import Templates, put, templated
+from reconciler.config.yaml.node import MAX_DEPTH as DEEPEST
+from reconciler.config.yaml.node import Node, PlainNode
 from reconciler.model import Path, Pos, Reference, Template
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import looks_secret, private_name
@@ -36,6 +40,11 @@ GIVEN = "var."  # before the name of a variable whose value is from the command 
 
 # The environment variables, and the given values of variables, that the value at a path was built from
 Env = dict[Path, frozenset[str]]
+
+
+# What can be a part of a text, and is one value
+_IN_TEXT = frozenset((str, int, float, bool, Template))
+_NOWHERE = Pos("", 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,7 @@ class Filler:
         self.unset: list[Problem] = []
         self.sensitive = {text for name, one in self.given.items() if private_name(name) for text in _texts(one.value)}
         self._yaml = {real for real, _ in files.values()}
+        self._parsed: dict[str, tuple[tuple[str | Reference, ...], tuple[expressions.Fault, ...]]] = {}
         self._known: dict[tuple[str, ...], _Value | None] = {}
         self._chain: list[tuple[str, ...]] = []
         self._contents: dict[FilePath, str | Problem] = {}
@@ -85,6 +95,8 @@ class Filler:
 
         Raises Problems where a limit is exceeded.
         """
+        if type(node) is PlainNode and (done := self._plainly(node)) is not None:
+            return done
         value = node.value
         if isinstance(value, dict | list):
             return self._fill_members(node, env, path)
@@ -101,6 +113,61 @@ class Filler:
         self._count(made.size, 0, node.pos)
         self._check_depth(self._depth + made.depth, node)
         return made.value
+
+    def resource(self, node: Node, env: Env) -> tuple[Any, Templates]:
+        """A resource as plain data, and the texts in it with expressions that are left."""
+        found = self._plain_texts(node) if type(node) is PlainNode else None
+        if found is None or type(node) is not PlainNode:
+            value = self.fill(node, env)
+            return value, templated(value)
+        return put(node.data, found), [(path, text) for path, text in found.items() if type(text) is Template]
+
+    def _plainly(self, node: PlainNode) -> Any:
+        """The same for plain data in which nothing is to be said about any value; None where there may be."""
+        found = self._plain_texts(node)
+        return None if found is None else put(node.data, found)
+
+    def _plain_texts(self, node: PlainNode) -> dict[Path, Any] | None:
+        """What its texts with expressions become, by path, where nothing is to be said about any value of it."""
+        found: dict[Path, Any] = {}
+        text = self._text
+        for path in node.sites:
+            made = self._surely(reduce(getitem, path, node.data))
+            if made is None:
+                self._text = text
+                return None
+            found[path] = made
+        values = self._values + node.values + len(found)
+        if values > MAX_VALUES or self._depth + DEEPEST > MAX_DEPTH:
+            self._text = text
+            return None
+        self._values = values
+        return found
+
+    def _surely(self, text: str) -> Any:
+        """A text with its expressions filled in; None where that is not all that there is to do."""
+        if text not in self._parsed:
+            self._parsed[text] = expressions.parse(text)
+        parts, faults = self._parsed[text]
+        values: list[Any] = []
+        for part in parts:
+            value: Any = part
+            if isinstance(part, Reference):
+                if part.root == "environment":
+                    value = self.name
+                elif part.root == "var":
+                    made = self._known.get(tuple(part.attr.split(".")))
+                    if made is None or made.env or type(made.value) not in _IN_TEXT:
+                        return None
+                    value = made.value
+                elif part.root in ("env", "file"):
+                    return None
+                else:
+                    value = Template((part,))
+            values.append(value)
+        if faults or self._text + sum(len(str(value)) for value in values) > MAX_TEXT:
+            return None
+        return values[0] if len(values) == 1 else self._joined(values, parts, _NOWHERE)
 
     def _locate(self, problems: list[Problem], start: int, pos: Pos, path: Path) -> None:
         """Give the problems from ``start`` on that are about the value at ``pos`` its address and path."""
@@ -128,6 +195,8 @@ class Filler:
 
     def _is_final(self, node: Node) -> bool:
         """Whether the node is a scalar with nothing to fill in, as most are; if so, it is counted."""
+        if type(node) is PlainNode:
+            return False
         value = node.value
         if isinstance(value, dict | list) or (isinstance(value, str) and "${" in value):
             return False
@@ -142,7 +211,13 @@ class Filler:
 
     def variables(self) -> dict[str, Any]:
         """Every variable's value; problems of unused variables are found too."""
-        values = {name: self._variable((name,), node.pos) for name, node in self.declared.items()}
+        for name, node in self.declared.items():
+            if type(node) is PlainNode and (name,) not in self._known and (made := self._plainly(node)) is not None:
+                self._known[name,] = _Value(made, *_measured(made))
+        values = {
+            name: self._known[name,] if (name,) in self._known else self._variable((name,), node.pos)
+            for name, node in self.declared.items()
+        }
         return {name: made.value for name, made in values.items() if made is not None}
 
     def _key(self, name: str, node: Node) -> str:

@@ -43,6 +43,7 @@ _PRIVATE: Final = re.compile(
     r"(?i)(?:pass(word|wd|phrase)s?|(?<![a-z])(pass|pwd)|(secret|credential)s?|token|(private|secret|access|api|auth|encryption|signing)[-_.]?key)"
     r"(?:[-_.]?[0-9]{1,3})?$"
 )
+PRIVATE_WORDS: Final = ("pass", "pwd", "secret", "credential", "token", "key")  # one is in every private name
 
 
 # Keys and tokens by the form that their issuers gave them so that they can be found:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from operator import is_
-from typing import Any
+from typing import Any, TypeVar
 
 from reconciler.model.values import Path, Pos
+
+T = TypeVar("T")
 
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
@@ -19,6 +21,25 @@ def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
     if type(props) is not dict or steps[0] in props or steps[0] == "*":  # most match nothing
         _walk(props, steps, 0, (), found)
     return iter(found)
+
+
+def values_by(props: Any, patterns: Mapping[str, T]) -> Iterator[tuple[Path, T, Any]]:
+    """Every value that one of ``patterns`` matches, in their order: path, what belongs to the pattern, and value."""
+    for first, pattern, found in _by_first(patterns):
+        if first in props or first == "*":
+            for path, value in values_at(props, pattern):
+                yield path, found, value
+
+
+def _by_first(patterns: Mapping[str, T]) -> tuple[tuple[str, str, T], ...]:
+    """The patterns with the first step of each: of the same mapping, a kind's own, for every resource."""
+    known = _FIRST.get(id(patterns))
+    if known is None or known[0] is not patterns:
+        known = _FIRST[id(patterns)] = (patterns, tuple((segments(one)[0], one, patterns[one]) for one in patterns))
+    return known[1]
+
+
+_FIRST: dict[int, tuple[Any, tuple[Any, ...]]] = {}  # with the mapping itself, whose id is then no other's
 
 
 @cache

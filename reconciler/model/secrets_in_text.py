@@ -13,7 +13,7 @@ from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from reconciler.model.masking import SENSITIVE, private_name
+from reconciler.model.masking import PRIVATE_WORDS, SENSITIVE, private_name
 
 _HINT = re.compile(
     r"(?i)pass|pwd|secret|token|credential|key|://|AKIA|gh[a-z]_|PRIVATE|curl|wget|mysql|maria|login|authorization"
@@ -37,27 +37,37 @@ _KNOWN = re.compile(
     r"|(?i:secret_?access_?key)[\"']?\s*[:=\s]\s*[\"']?(?P<aws>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
 )
 _WORD, _LINE = r"""[^\s"'`|;]+""", r"(?:[^\n|;]|\\\n){0,300}?"
-# Passwords that well-known commands, headers and files have in a place of their own, without a name
+# Passwords that well-known commands, headers and files have in a place of their own, without a name; each pattern with
+# words in lower case of which the text must contain one
 _PLACES = tuple(
-    re.compile(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})"""))
-    for pattern in (
-        r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s:/@\"']*:(?P<value>[^\s/@\"']+)@",
-        r"[\"' \t:]\w[\w.-]*:(?P<value>[^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?chpasswd",
-        r"(?:echo|printf)\s+(?:-\w+\s+|[\"']%s(?:\\n)?[\"']\s+)?PASSWORD[\"']?\s*\|[^\n|]*--?(?:password-)?stdin",
-        r"--(?:password-)?stdin\b[^\n]*<<<\s*PASSWORD",
-        r"\bchpasswd\b[^\n]*<<(?:<\s*[\"']?|-?\s*[\"']?\w+[^\n]*\n\s*)[\w.-]+:(?P<value>[^\s\"']+)",
-        rf"\b(?:curl|wget)\b{_LINE}\s(?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"'$]+:(?P<value>[^\s\"']+)",
-        r"(?i:authorization)[\"']?\s*[:=]\s*[\"']?(?i:bearer|basic|token|splunk|apikey)\s+(?P<value>[^\s\"'\\,;]+)",
-        r"\bsshpass\s+-p\s*PASSWORD",
-        rf"\b(?:docker|podman|nerdctl|registry)\s+login\b{_LINE}\s-p\s*PASSWORD",
-        rf"\b(?:mysql|mariadb)\w*\s{_LINE}(?<=\s)-pPASSWORD",
-        r"(?i:\bnet\s+user)\s+[^\s/]\S*\s+(?!/)PASSWORD",
-        r"(?i:\bidentified\s+by|\bwith\s+password)\s+[\"'](?P<value>[^\"'\n]+)[\"']",
-        r"(?i:\bconvertto-securestring)\s+(?i:-string\s+)?[\"'](?P<value>[^\"'\n]+)[\"']",
-        r"-pass(?:in|out)?\s+[\"']?pass:(?P<value>[^\s\"']+)",
-        rf"\bopenssl\s+enc\b{_LINE}\s-k\s+PASSWORD",
-        r"\brequirepass\s+PASSWORD",
-        r"\blogin\s+\S+\s+password\s+PASSWORD",
+    (words.split(), re.compile(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})""")))
+    for words, pattern in (
+        ("@", r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s:/@\"']*:(?P<value>[^\s/@\"']+)@"),
+        ("chpasswd", r"[\"' \t:]\w[\w.-]*:(?P<value>[^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?chpasswd"),
+        (
+            "stdin",
+            r"(?:echo|printf)\s+(?:-\w+\s+|[\"']%s(?:\\n)?[\"']\s+)?PASSWORD[\"']?\s*\|[^\n|]*--?(?:password-)?stdin",
+        ),
+        ("stdin", r"--(?:password-)?stdin\b[^\n]*<<<\s*PASSWORD"),
+        ("chpasswd", r"\bchpasswd\b[^\n]*<<(?:<\s*[\"']?|-?\s*[\"']?\w+[^\n]*\n\s*)[\w.-]+:(?P<value>[^\s\"']+)"),
+        (
+            "curl wget",
+            rf"\b(?:curl|wget)\b{_LINE}\s(?:-u|--user|--proxy-user)[ =]?[\"']?[^\s:\"'$]+:(?P<value>[^\s\"']+)",
+        ),
+        (
+            "authorization",
+            r"(?i:authorization)[\"']?\s*[:=]\s*[\"']?(?i:bearer|basic|token|splunk|apikey)\s+(?P<value>[^\s\"'\\,;]+)",
+        ),
+        ("sshpass", r"\bsshpass\s+-p\s*PASSWORD"),
+        ("login", rf"\b(?:docker|podman|nerdctl|registry)\s+login\b{_LINE}\s-p\s*PASSWORD"),
+        ("mysql mariadb", rf"\b(?:mysql|mariadb)\w*\s{_LINE}(?<=\s)-pPASSWORD"),
+        ("net", r"(?i:\bnet\s+user)\s+[^\s/]\S*\s+(?!/)PASSWORD"),
+        ("identified with", r"(?i:\bidentified\s+by|\bwith\s+password)\s+[\"'](?P<value>[^\"'\n]+)[\"']"),
+        ("convertto-securestring", r"(?i:\bconvertto-securestring)\s+(?i:-string\s+)?[\"'](?P<value>[^\"'\n]+)[\"']"),
+        ("pass:", r"-pass(?:in|out)?\s+[\"']?pass:(?P<value>[^\s\"']+)"),
+        ("openssl", rf"\bopenssl\s+enc\b{_LINE}\s-k\s+PASSWORD"),
+        ("requirepass", r"\brequirepass\s+PASSWORD"),
+        ("login", r"\blogin\s+\S+\s+password\s+PASSWORD"),
     )
 )
 _FILLED_IN = re.compile(
@@ -120,8 +130,13 @@ def is_itself_a_secret(text: str) -> bool:
 @lru_cache(1024)  # a plan shows the same text several times
 def _spans(text: str) -> frozenset[tuple[int, int]]:
     found = {match.span(match.lastgroup or 0) for match in _KNOWN.finditer(text)}
-    for pattern in _PLACES:
-        found |= {match.span("value") for match in pattern.finditer(text) if not _is_harmless(match["value"])}
+    # other letters than those of ASCII may count as one of these
+    lower = text.lower() if text.isascii() else ""
+    for words, pattern in _PLACES:
+        if not lower or any(word in lower for word in words):
+            found |= {match.span("value") for match in pattern.finditer(text) if not _is_harmless(match["value"])}
+    if lower and not any(word in lower for word in PRIVATE_WORDS):
+        return frozenset(found)
     named, *others = _GIVEN
     found |= set(_given(named, text, options_only=True))
     for pattern in others:

@@ -32,6 +32,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
+_MOST_KNOWN = 1000  # lists of one kind that are remembered
+
 _EXPRESSION = re.compile(r"\\\$\\\{")
 
 
@@ -236,7 +238,25 @@ def _keys(check: Check) -> Check:
 
 
 def _items(check: Check) -> Check:
-    return lambda value: type(value) is not list or all(map(check, value))
+    """The check of a list's items. Lists of mappings are repeated in many resources: one is checked once."""
+    valid: set[str] = set()
+
+    def every(value: Any) -> bool:
+        if type(value) is not list:
+            return True
+        if not value or type(value[0]) is not dict:
+            return all(map(check, value))
+        known = repr(value)  # differs for whatever a check could tell apart
+        if known in valid:
+            return True
+        if not all(map(check, value)):
+            return False
+        if len(valid) >= _MOST_KNOWN:
+            valid.clear()
+        valid.add(known)
+        return True
+
+    return every
 
 
 def _any(checks: list[Check]) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from reconciler.model import Path, Pos
 from reconciler.model.problems import Problem
@@ -23,6 +23,10 @@ _WORDS: dict[str, bool | None] = {
 }
 # what YAML 1.2 readers, this one excepted, make a number
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
+
+
+# Paths to texts with expressions
+Sites: TypeAlias = tuple[Path, ...]
 
 
 class Node:
@@ -47,8 +51,67 @@ class Node:
         """The place in the file."""
         return self.mark if isinstance(self.mark, Pos) else Pos(*self.mark)
 
+    def is_mapping(self) -> bool:
+        """Whether the value is a mapping."""
+        return isinstance(self.value, dict)
+
     def __repr__(self) -> str:
         return f"Node({self.value!r}, {self.pos})"
+
+
+class PlainNode(Node):
+    """A value as plain ``data``, and its place where that is known: else :attr:`pos` asks ``compose`` for it, which
+    returns the value as an ordinary node.
+
+    Nothing in it is ``null``. ``values`` counts the values in it, itself included; ``sites`` are the paths to the texts
+    with expressions.
+    """
+
+    __slots__ = ("_composed", "compose", "data", "known_mark", "sites", "values")
+
+    def __init__(
+        self, data: Any, mark: tuple[str, int, int] | None, compose: Callable[[], Node], *, values: int, sites: Sites
+    ) -> None:
+        self.data = data
+        self.compose = compose
+        self.values = values
+        self.sites = sites
+        self.size = values
+        self.known_mark = mark
+        self._composed: Node | None = None
+
+    @property
+    def mark(self) -> Pos | tuple[str, int, int]:  # type: ignore[override]
+        """The place."""
+        return self.known_mark or self.composed().mark
+
+    @property
+    def value(self) -> Any:
+        """A mapping or list of such nodes, or a plain scalar."""
+        data = self.data
+        if type(data) is dict:
+            return {name: self._member(name, item) for name, item in data.items()}
+        return [self._member(index, item) for index, item in enumerate(data)] if type(data) is list else data
+
+    def composed(self) -> Node:
+        """The same with the places of everything in it."""
+        if self._composed is None:
+            self._composed = self.compose()
+        return self._composed
+
+    def _member(self, name: Any, item: Any) -> PlainNode:
+        sites = tuple(site[1:] for site in self.sites if site[0] == name)
+        return PlainNode(item, None, lambda: self.composed().value[name], values=count(item), sites=sites)
+
+    def is_mapping(self) -> bool:
+        """Whether it is a mapping."""
+        return type(self.data) is dict
+
+
+def count(value: Any) -> int:
+    """The number of values in ``value``, itself included."""
+    below = value.values() if type(value) is dict else value if type(value) is list else ()
+    return 1 + sum(map(count, below))
 
 
 class Document(Node):

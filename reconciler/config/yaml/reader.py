@@ -1,14 +1,15 @@
 """The bytes of one YAML file -> nodes with their places.
 
-The YAML is YAML 1.2 without tags and with few types (see ``node.scalar``). libyaml reads valid files. ruamel's own
-parser reads all others: it is twelve times slower, reports the place of an error better, and accepts some forms that
-libyaml refuses.
+The YAML is YAML 1.2 without tags and with few types (see ``node.scalar``). What has nothing special in it is read by
+line (:mod:`.by_line`). libyaml reads the other valid files. ruamel's own parser reads all others: it is twelve times
+slower, reports the place of an error better, and accepts some forms that libyaml refuses.
 """
 
 from __future__ import annotations
 
 import re
 
+from reconciler.config.yaml import by_line
 from reconciler.config.yaml.node import MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, place
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
@@ -26,7 +27,11 @@ def read(data: bytes, file: str) -> Node:
     Raises :class:`Problems` for anything that is not plain YAML 1.2 as the module describes it.
     """
     text = _decode(data, file)
-    return quickly(text, file) or fully(text, file)
+
+    def compose() -> Node:
+        return quickly(text, file) or fully(text, file)
+
+    return by_line.document(text, file, compose) or compose()
 
 
 def quickly(text: str, file: str) -> Node | None:

@@ -190,7 +190,7 @@ class Desk:
 
     def offers(self, operation: str) -> bool:
         """Whether the installed AWS model of AWS Batch has an operation."""
-        return operation in self.session.client.client("batch").meta.service_model.operation_names
+        return self.session.client.offers("batch", operation)
 
 
 def job_id(word: str) -> str | None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items
+from reconciler.kinds.common.repeated import once_for_each
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.secrets_in_text import secret_arguments, secrets_in
@@ -24,10 +26,8 @@ _SHELL = re.compile(r"(.*/)?(env|(ba|da|z|a|k|c|fi)?sh|cmd(\.exe)?|powershell|pw
 _PARAMETER = re.compile(r"(?i:ref):(?!:)\S+|(?i:ref)::\s\S*|(?!Ref)(?i:ref)::\S+")
 
 
-def findings(path: Path, props: Json) -> Iterator[Finding]:
-    """Findings about probable mistakes in an ECS container at ``path``."""
-    yield from _image((*path, "image"), as_text(props.get("image")))
-    yield from _command((*path, "command"), props)
+def limits(path: Path, props: Json) -> Iterator[Finding]:
+    """Findings about probable mistakes in the limits and mounts of an ECS container at ``path``."""
     yield from _ulimits((*path, "ulimits"), props)
     for index, mount in entries(props.get("mountPoints")):
         here: Path = (*path, "mountPoints", index)
@@ -58,7 +58,8 @@ def volumes(path: Path, props: Json) -> Iterator[Finding]:
         yield Finding(place, f'"{version}" is not a platform version', hint)
 
 
-def _image(path: Path, image: str | None) -> Iterator[Finding]:
+def image(path: Path, image: str | None) -> Iterator[Finding]:
+    """Findings about probable mistakes in the image at ``path``."""
     if not image:
         return
     scheme, found, rest = image.partition("://")
@@ -80,14 +81,22 @@ def _image(path: Path, image: str | None) -> Iterator[Finding]:
         yield Finding(path, f'"{image}" has two tags', "name:tag")
 
 
-def _command(path: Path, props: Json) -> Iterator[Finding]:
-    words = items(props.get("command"))
+def command_of(props: Json) -> tuple[Any, bool]:
+    """The command of a container, and whether an entry point comes before it."""
+    return props.get("command"), is_given(props.get("entryPoint"))
+
+
+@once_for_each
+def command(container: Path, given: tuple[Any, bool]) -> Iterator[Finding]:
+    """Findings about probable mistakes in what the ``container`` runs."""
+    words, entry = items(given[0]), given[1]
+    path = (*container, "command")
     plain = [word for word in words if isinstance(word, str)]
-    if len(plain) == 1 and len(words) == 1 and " " in plain[0].strip() and not is_given(props.get("entryPoint")):
+    if len(plain) == 1 and len(words) == 1 and " " in plain[0].strip() and not entry:
         why = f'the container would look for a program named "{plain[0]}"'
         hint = f"one list item per argument: [{', '.join(plain[0].split())}]"
         yield Finding(path, why, hint, warning=True)
-    shell = bool(plain) and bool(_SHELL.fullmatch(plain[0]) or is_given(props.get("entryPoint")))
+    shell = bool(plain) and bool(_SHELL.fullmatch(plain[0]) or entry)
     syntax = next(
         ((n, word) for n, word in enumerate(words) if isinstance(word, str) and _FOR_SHELLS.fullmatch(word)), None
     )

@@ -11,11 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any
 
 from reconciler.kinds.batch.job_definition import container_advice, log_checks
 from reconciler.kinds.batch.job_definition.container_fields import LEGACY
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
+from reconciler.kinds.common.repeated import once_for_each
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import private_name, without_tokens
@@ -86,15 +88,44 @@ def common(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
         hint = f'write a list: ["sh", "-c", "{props["command"]}"]'
         yield Finding((*path, "command"), "command is a list of words", hint, code=codes.WRONG_TYPE)
     yield from variables(path, "environment", props.get("environment"))
-    yield from _check_secrets(path, props, context)
-    yield from _check_resources(path, props, context)
-    yield from _check_mounts(path, props, context)
-    yield from _check_linux(path, props, context)
-    yield from container_advice.findings(path, props)
     log = props.get("logConfiguration")
+    yield from _check_secrets(path, _secrets_of(props, log), context)
+    yield from container_advice.image((*path, "image"), as_text(props.get("image")))
+    yield from container_advice.command(path, container_advice.command_of(props))
+    yield from _machine(path, _repeated(props), context)
     if isinstance(log, Mapping):
         here, fargate = (*path, "logConfiguration"), context.platform == FARGATE
         yield from log_checks.check(here, log, fargate=fargate, firelens=context.firelens)
+
+
+# What differs from container to container; the rest is the same in many of them, and its checks are made once
+_OWN = frozenset(
+    {
+        "name",
+        "image",
+        "command",
+        "environment",
+        "secrets",
+        "logConfiguration",
+        "jobRoleArn",
+        "taskRoleArn",
+        "executionRoleArn",
+        "containers",
+    }
+)
+
+
+def _repeated(props: Json) -> dict[str, Any]:
+    return {name: value for name, value in props.items() if name not in _OWN}
+
+
+@once_for_each
+def _machine(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
+    """Findings about what a container needs and may do, and where it writes."""
+    yield from _check_resources(path, props, context)
+    yield from _check_mounts(path, props, context)
+    yield from _check_linux(path, props, context)
+    yield from container_advice.limits(path, props)
     if props.get("privileged") is True:
         here = (*path, "privileged")
         if context.platform == FARGATE:
@@ -121,6 +152,12 @@ def task(path: Path, props: Json, context: TaskContext, *, roles: tuple[str, ...
         if ":instance-profile/" in value:
             why = f"{role} takes a role, and this is the ARN of an instance profile"
             yield Finding((*path, role), why, "give the name or ARN of the role in it")
+    yield from _place(path, _repeated(props), context)
+
+
+@once_for_each
+def _place(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
+    """Findings about the volumes, the storage and the platform of a task."""
     if context.platform == EC2:
         for member in ONLY_ON_FARGATE:
             if is_given(props.get(member)):
@@ -197,6 +234,7 @@ def variables(path: Path, member: str, value: Any) -> Iterator[Finding]:
         yield Finding(place, f'duplicate "{name}"', "keep one", code=codes.DUPLICATE)
 
 
+@lru_cache(1000)
 def looks_secret(name: str, value: str) -> bool:
     """Whether the value of an environment variable of this name is most likely a secret in plain text."""
     if without_tokens(value) != value or secrets_in(value):
@@ -210,10 +248,18 @@ def looks_secret(name: str, value: str) -> bool:
     return bool(plain and named and not _NOT_SECRET_NAME.search(name))
 
 
-def _check_secrets(path: Path, props: Json, context: TaskContext) -> Iterator[Finding]:
+def _secrets_of(props: Json, log: Any) -> tuple[Any, Any, list[Any]]:
+    """The secrets of a container, those of its log, and the names of its other variables."""
+    names = [as_text(item.get("name")) for _, item in entries(props.get("environment"))]
+    return props.get("secrets"), at(log, "secretOptions"), names
+
+
+@once_for_each
+def _check_secrets(path: Path, given: tuple[Any, Any, list[Any]], context: TaskContext) -> Iterator[Finding]:
+    secrets, options, names = given
     lists: tuple[tuple[Path, Any], ...] = (
-        ((*path, "secrets"), props.get("secrets")),
-        ((*path, "logConfiguration", "secretOptions"), at(props, "logConfiguration", "secretOptions")),
+        ((*path, "secrets"), secrets),
+        ((*path, "logConfiguration", "secretOptions"), options),
     )
     for here, value in lists:
         if isinstance(value, Mapping):
@@ -233,8 +279,8 @@ def _check_secrets(path: Path, props: Json, context: TaskContext) -> Iterator[Fi
         if is_given(value) and not context.execution_role and context.platform not in ("", FARGATE):
             hint = "use a role that trusts ecs-tasks.amazonaws.com and may read the secret"
             yield Finding(here, f"{here[-1]} needs executionRoleArn", hint, code=codes.MISSING_FIELD)
-    plain = {as_text(item.get("name")) for _, item in entries(props.get("environment"))} - {None}
-    for index, item in entries(props.get("secrets")):
+    plain = {*names} - {None}
+    for index, item in entries(secrets):
         if as_text(item.get("name")) in plain:
             why = f'"{item["name"]}" is set both in environment and in secrets'
             yield Finding((*path, "secrets", index, "name"), why, "keep one", code=codes.DUPLICATE)

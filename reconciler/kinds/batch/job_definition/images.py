@@ -10,8 +10,10 @@ from typing import Any
 
 from reconciler.model import Address, Declared, Finding, Path, Reference, Resource, Template
 from reconciler.model import problem_codes as codes
+from reconciler.model.stand_ins import SCALARS
 
 SECTION = "repositories"
+_WITHOUT = SCALARS | {Template}  # values without an image in them
 
 
 def relations(definition: Resource, declared: Declared) -> Iterator[Finding]:
@@ -37,8 +39,10 @@ def _images(value: Any, path: Path) -> list[tuple[Path, Any]]:
         for name, item in value.items():
             if name == "image":
                 found.append(((*path, name), item))
-            elif type(item) is not str:
-                found += _images(item, (*path, name))
+            elif type(item) not in _WITHOUT and (below := _images(item, (*path, name))):
+                found += below
     elif isinstance(value, list | tuple):
-        found += [image for i, item in enumerate(value) if type(item) is not str for image in _images(item, (*path, i))]
+        for index, item in enumerate(value):
+            if type(item) not in _WITHOUT and (below := _images(item, (*path, index))):
+                found += below
     return found

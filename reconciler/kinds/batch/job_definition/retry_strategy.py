@@ -19,6 +19,7 @@ from typing import Any
 from reconciler.kinds.batch.job_definition import outcomes, retry_rules, rule_sets
 from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.common.declared import as_int, as_text, entries, is_given, items
+from reconciler.kinds.common.repeated import once_for_each
 from reconciler.model import Field, Finding, Json, Path
 from reconciler.model import problem_codes as codes
 
@@ -73,6 +74,7 @@ FIELDS = {
 }
 
 
+@once_for_each
 def check(path: Path, strategy: Any, platform: str = "") -> Iterator[Finding]:
     """Findings about the strategy at ``path``; ``platform``: EC2, FARGATE, WINDOWS (on Fargate), empty if unknown."""
     if not isinstance(strategy, Mapping):

@@ -308,10 +308,10 @@ def service(item: Any, path: Path) -> Iterator[Finding]:
     label, _, domain = item.partition(".amazonaws.com")
     close = (
         difflib.get_close_matches(label, vocabulary.SERVICES, n=1, cutoff=0.85)
-        if len(label) > 3 and item != label
+        if len(label) > 3 and item != label and label not in vocabulary.SERVICES
         else []
     )
-    if close and label not in vocabulary.SERVICES:
+    if close:
         hint = f'did you mean "{close[0]}.amazonaws.com{domain}"?'
         yield Finding(path=path, message=f'unknown service principal "{item}"', hint=hint)
 
