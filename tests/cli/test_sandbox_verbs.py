@@ -157,6 +157,8 @@ def test_what_jobs_write_and_what_leaves_the_account(clients: Any, shell: Shell)
         assert shell("sandbox", "push", wrong).code == 1
 
     listed = shell.ok("sandbox", "outcome", "--article", "retry").out
-    assert "spot: host-lost@120, exit:0@600" in listed and "randomEC: " in listed
+    assert "spot: host-lost@120, exit:0@600\n" in listed
+    assert "randomEC: exit:1@20 (1 line), exit:2@20 (1 line), exit:3@20 (1 line)\n" in listed
+    assert "jd: runs-on (2 lines)" in shell.ok("sandbox", "outcome", "jd", "runs-on", "--line", "a", "--line", "b").out
     assert shell("sandbox", "outcome", "--article", "none").code == 1
     assert shell.ok("sandbox", "outbox", "--logs").out == ""

@@ -41,8 +41,8 @@ ENDS = [
     ["exit:1@10"],
     ["host-lost@60", "exit:0@400"],
     ["oom@25", "exit:0"],
-    ["no-image"],
-    ["cannot-start", "exit:0@5"],
+    ["image-not-found"],
+    ["entrypoint-missing", "exit:0@5"],
     ["runs-on"],
     [{"exitCode": 0, "seconds": 90, "lines": ["one", "two", "three"]}],
 ]
@@ -143,7 +143,7 @@ class Night:
         events.put_rule(Name="night", EventPattern=pattern)
         events.put_targets(Rule="night", Targets=[{"Id": "log", "Arn": arn.removesuffix(":*")}])
         outcomes = {f"small-{number}": ends for number, ends in enumerate(ENDS)}
-        outcomes |= {"far-1": ["spot-task@30", "exit:0@30"], "nodes": ["exit:0@120"], "large": ["exit:0@700"]}
+        outcomes |= {"far-1": ["fargate-spot@30", "exit:0@30"], "nodes": ["exit:0@120"], "large": ["exit:0@700"]}
         self.sandbox.change({"outcomes": outcomes, "blocked_after": 120})
         self.sandbox.advance(60)
 

@@ -237,14 +237,14 @@ class _Check:
         endpoint = self.settings.endpoint(loaded.env)
         account = session.connect(loaded, self.settings.environ, endpoint=endpoint, connections=self.connections)
         self.scope = account.scope
-        reads, began = max(2, READS // self.settings.parallelism), time.time()
+        reads, began = max(2, READS // self.settings.parallelism), session.now_at(account)
         try:
             planned = session.make_plan(account, Options(), parallelism=reads)
         except pipeline.RailRefusal as refusal:  # the account was read: what apply would refuse to do is drift
             refused = tuple(replace(problem, warning=True) for problem in refusal.problems)
             planned = Planned(env=loaded.env, plan=refusal.plan, mask=self.mask.learnt(refusal.plan), warnings=refused)
         self.mask |= planned.mask
-        at = timestamp(began + account.client.skew)
+        at = timestamp(began)
         return self.settings.finish(self._of_plan(planned, loaded, at), account, planned)
 
     def _of_plan(self, planned: Planned, loaded: Loaded, at: str) -> Checked:

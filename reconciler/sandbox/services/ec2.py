@@ -106,6 +106,25 @@ def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
     return {**result, "Reservations": [one for one in result.get("Reservations", ()) if one["Instances"]]}
 
 
+@RULES.after("DescribeInstances", "DescribeNetworkInterfaces")
+def interfaces_are_named_as_instances_are(call: ServiceCall, result: Json) -> None:
+    """Moto has the private names of us-east-1 for all, also for public addresses; and those are of EC2's own pool.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/hostname-types.html
+    """
+    instances = [one for each in result.get("Reservations", ()) for one in each["Instances"]]
+    found = [*result.get("NetworkInterfaces", ()), *(each for one in instances for each in one["NetworkInterfaces"])]
+    for each in (part for one in found for part in (one, *one.get("PrivateIpAddresses", ()))):
+        if each.get("PrivateDnsName"):
+            zone = "ec2" if call.region == "us-east-1" else f"{call.region}.compute"
+            each["PrivateDnsName"] = f"ip-{each['PrivateIpAddress'].replace('.', '-')}.{zone}.internal"
+        if address := (each.get("Association") or {}).get("PublicIp"):
+            zone = "compute-1" if call.region == "us-east-1" else f"{call.region}.compute"
+            name = f"ec2-{address.replace('.', '-')}.{zone}.amazonaws.com"
+            owner = each["Association"].get("IpOwnerId") if each["Association"].get("AllocationId") else "amazon"
+            each["Association"] |= {"PublicDnsName": name, "IpOwnerId": owner}
+
+
 @RULES.after("DescribeInstances")
 def instances_have_cpu_options(call: ServiceCall, result: Json) -> None:
     """Moto lacks them: the cores of the type, and the threads of each."""

@@ -544,6 +544,27 @@ def test_instances_show_their_cores_and_threads(ec2):
     }
 
 
+def test_interfaces_have_the_names_of_their_instance(ec2):
+    """https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html, its first example."""
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)
+    (one,) = ec2.describe_instances()["Reservations"][0]["Instances"]
+    (interface,) = one["NetworkInterfaces"]
+    (listed,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface["NetworkInterfaceId"]])[
+        "NetworkInterfaces"
+    ]
+
+    assert one["PublicDnsName"].startswith("ec2-")
+    assert one["PrivateDnsName"].endswith(".eu-west-1.compute.internal")
+    for each in (interface, interface["PrivateIpAddresses"][0], listed):
+        assert each["Association"] == {
+            "IpOwnerId": "amazon",
+            "PublicDnsName": one["PublicDnsName"],
+            "PublicIp": one["PublicIpAddress"],
+        }
+    assert {interface["PrivateDnsName"], listed["PrivateDnsName"]} == {one["PrivateDnsName"]}
+
+
 def test_instances_are_launched_by_the_sandboxs_clock(sandbox, ec2):
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html: the time when it was launched."""
     image = an_image(ec2)
