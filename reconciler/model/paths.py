@@ -9,6 +9,7 @@ from functools import cache
 from operator import is_
 from typing import Any, TypeVar
 
+from reconciler.model.identity import once_for_each_object
 from reconciler.model.values import Path, Pos
 
 T = TypeVar("T")
@@ -24,22 +25,20 @@ def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
 
 
 def values_by(props: Any, patterns: Mapping[str, T]) -> Iterator[tuple[Path, T, Any]]:
-    """Every value that one of ``patterns`` matches, in their order: path, what belongs to the pattern, and value."""
+    """Every value that one of ``patterns`` matches, in their order: path, what belongs to the pattern, and value.
+
+    The mapping must be one that remains, such as a kind's own.
+    """
     for first, pattern, found in _by_first(patterns):
         if first in props or first == "*":
             for path, value in values_at(props, pattern):
                 yield path, found, value
 
 
-def _by_first(patterns: Mapping[str, T]) -> tuple[tuple[str, str, T], ...]:
-    """The patterns with the first step of each: of the same mapping, a kind's own, for every resource."""
-    known = _FIRST.get(id(patterns))
-    if known is None or known[0] is not patterns:
-        known = _FIRST[id(patterns)] = (patterns, tuple((segments(one)[0], one, patterns[one]) for one in patterns))
-    return known[1]
-
-
-_FIRST: dict[int, tuple[Any, tuple[Any, ...]]] = {}  # with the mapping itself, whose id is then no other's
+@once_for_each_object
+def _by_first(patterns: Mapping[str, Any]) -> tuple[tuple[str, str, Any], ...]:
+    """The patterns with the first step of each."""
+    return tuple((segments(pattern)[0], pattern, found) for pattern, found in patterns.items())
 
 
 @cache
