@@ -160,7 +160,7 @@ def _resource(
         schemas.resource, address.section, at=at, address=str(address), name=address.name, extension=extension
     )
     found = validate(raw.value)
-    if any(problem.code is codes.WRONG_TYPE for problem in found):
+    if found and any(problem.code is codes.WRONG_TYPE for problem in found):
         raw = replace(raw, value=schemas.with_texts(address.section, raw.value))
         found = validate(raw.value)
     found += tag_problems(address, raw, kind)
@@ -168,7 +168,7 @@ def _resource(
     found += _foreign_expressions(address, raw)
     lifecycle, problems = read_lifecycle(address, raw, schemas, extension)
     found += [*problems, *_secrets(address, raw, kind)]
-    if any(not problem.warning for problem in found):
+    if found and any(not problem.warning for problem in found):
         return None, [*found, *_of_the_rest(address, raw, kind, physical, found, validate)]
     if _lacks_values(raw):
         return None, found

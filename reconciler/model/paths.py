@@ -17,10 +17,20 @@ T = TypeVar("T")
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
     """Every value that ``pattern`` (``a.b[].c``, ``a.*``) matches, with its path."""
-    steps = segments(pattern)
-    found: list[tuple[Path, Any]] = []
-    if type(props) is not dict or steps[0] in props or steps[0] == "*":  # most match nothing
-        _walk(props, steps, 0, (), found)
+    found: list[tuple[Path, Any]] = [((), props)]
+    for step in segments(pattern):
+        below: list[tuple[Path, Any]] = []
+        for path, value in found:
+            if type(value) is dict or isinstance(value, Mapping):
+                if step == "*":
+                    below += [((*path, name), item) for name, item in value.items()]
+                elif step in value:
+                    below.append(((*path, step), value[step]))
+            elif step == "[]" and isinstance(value, list | tuple):
+                below += [((*path, index), item) for index, item in enumerate(value)]
+        if not below:  # most match nothing
+            return iter(())
+        found = below
     return iter(found)
 
 
@@ -50,21 +60,6 @@ def segments(pattern: str) -> tuple[str, ...]:
 def sample(pattern: str) -> Path:
     """A path that ``pattern`` matches: with the first item of every list."""
     return tuple(0 if step == "[]" else step for step in segments(pattern))
-
-
-def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: list[tuple[Path, Any]]) -> None:
-    if depth == len(segments):
-        found.append((path, value))
-        return
-    head, depth = segments[depth], depth + 1
-    if head == "[]" and isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _walk(item, segments, depth, (*path, index), found)
-    elif head == "*" and isinstance(value, dict | Mapping):
-        for name, item in value.items():
-            _walk(item, segments, depth, (*path, name), found)
-    elif isinstance(value, dict | Mapping) and head in value:
-        _walk(value[head], segments, depth, (*path, head), found)
 
 
 def dotted(path: Path) -> str:
