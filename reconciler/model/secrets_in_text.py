@@ -70,6 +70,7 @@ _PLACES = tuple(
         ("login", r"\blogin\s+\S+\s+password\s+PASSWORD"),
     )
 )
+_OF_PLACES = re.compile("|".join(re.escape(word) for words, _ in _PLACES for word in words))
 _FILLED_IN = re.compile(
     r"[$<%{`(\[*]|Ref::|arn:|/|\.\.\.|(?:true|false|yes|no|null|none)$|\(sensitive\)", re.IGNORECASE
 )
@@ -132,7 +133,7 @@ def _spans(text: str) -> frozenset[tuple[int, int]]:
     found = {match.span(match.lastgroup or 0) for match in _KNOWN.finditer(text)}
     # other letters than those of ASCII may count as one of these
     lower = text.lower() if text.isascii() else ""
-    for words, pattern in _PLACES:
+    for words, pattern in _PLACES if not lower or _OF_PLACES.search(lower) else ():
         if not lower or any(word in lower for word in words):
             found |= {match.span("value") for match in pattern.finditer(text) if not _is_harmless(match["value"])}
     if lower and not any(word in lower for word in PRIVATE_WORDS):

@@ -244,6 +244,9 @@ class Reference:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:  # the text says it all, and this is quicker than the repr of a dataclass
+        return f"Reference({self.text!r})"
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -259,3 +262,6 @@ class Template:
 
     def __str__(self) -> str:
         return "".join(map(str, self.parts))
+
+    def __repr__(self) -> str:
+        return f"Template({self.parts!r})"
