@@ -358,10 +358,20 @@ def test_the_control_door_changes_settings(sandbox_url):
     changed = ask(sandbox_url, "settings", {"iam_delay": 3, "queue_create": 9})
 
     assert (changed["iam_delay"], changed["queue_create"]) == (3, 9)
-    for wrong in ({"iam_dely": 3}, {"iam_delay": 1, "nope": 2}):
+    refused = [
+        ({"iam_dely": 3}, "unknown name"),
+        ({"iam_delay": 1, "nope": 2}, "unknown name"),
+        ({"iam_delay": 1, "no_capacity": "m5.*"}, "no_capacity should be a list of texts"),
+        ({"vcpu_quotas": {"g*": "0"}}, "each a whole number"),
+        ({"blocked_after": -1}, "blocked_after should be a number, not negative"),
+        ({"duplicate": "no"}, "ClientException or ConflictException"),
+        ({"outcomes": {"j": ["exit:999"]}}, "'exit:999' is not an end of an attempt"),
+        ({"outcomes": {"j": [{"lines": [{"at": 1}]}]}}, "is not an end of an attempt"),
+    ]
+    for wrong, text in refused:
         with pytest.raises(urllib.error.HTTPError) as caught:
             ask(sandbox_url, "settings", wrong)
-        assert "unknown name" in json.loads(caught.value.read())["error"]
+        assert text in json.loads(caught.value.read())["error"]
     assert ask(sandbox_url, "settings")["iam_delay"] == 3
 
 

@@ -135,7 +135,7 @@ def test_instances_of_a_compute_environment_hold_their_groups(sandbox, ec2, grou
     assert {one["Attachment"]["InstanceId"] for one in holders} == set(instances)
     refused("DependencyViolation", "", ec2.delete_security_group, GroupId=held)
     for instance in instances:
-        world.end(instance, reclaimed=False)
+        world.end(instance, 0, reclaimed=False)
     ec2.delete_security_group(GroupId=held)
 
 
@@ -486,7 +486,7 @@ def test_instances_of_a_compute_environment_hold_their_placement_group(sandbox, 
     instance = world.launch(Launch("compute-0", "AWSBatch-compute-0-asg-1", "m5.large", subnet, placement="p"))
 
     refused("InvalidPlacementGroup.InUse", "is in use", ec2.delete_placement_group, GroupName="p")
-    world.end(instance, reclaimed=False)
+    world.end(instance, 0, reclaimed=False)
     ec2.delete_placement_group(GroupName="p")
 
 
