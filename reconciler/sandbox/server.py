@@ -273,6 +273,8 @@ class Sandbox:
         reply = account.answered(request, caller)
         if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
             self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
+        if "x-amzn-requestid" in reply.headers:
+            return reply
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
     def arn_of(self, key: str) -> str | None:

@@ -452,13 +452,17 @@ def background(monkeypatch, tmp_path):
     process.stop()
 
 
-def test_it_runs_once_and_stops(background):
+def test_it_runs_once_and_stops_and_a_dead_one_is_noticed(background):
     assert process.status() is None
+    killed = process.start()
+    subprocess.run(["kill", "-KILL", str(killed.pid)], check=True)
+    until(lambda: process.status() is None)
+
     started = process.start(speed=100)
     again = process.start()
     at(started.url, "sns").create_topic(Name="t")
 
-    assert started == again == process.status()
+    assert killed != started == again == process.status()
     assert process.control(started.url, "status")["speed"] == 100
     assert process.reset()
     assert at(started.url, "sns").list_topics()["Topics"] == []
@@ -468,14 +472,6 @@ def test_it_runs_once_and_stops(background):
     assert not process.reset()
     with pytest.raises(EndpointConnectionError):
         at(started.url, "sns", total_max_attempts=1).list_topics()
-
-
-def test_a_dead_one_is_noticed(background):
-    first = process.start()
-    subprocess.run(["kill", "-KILL", str(first.pid)], check=True)
-    until(lambda: process.status() is None)
-
-    assert first != process.start()
 
 
 @pytest.mark.long  # as in test_sandbox_command

@@ -526,9 +526,14 @@ def test_placement_groups_take_what_suits_their_strategy(ec2, refused, member):
     refused("InvalidParameterCombination", next(iter(member)), call, GroupName="p", Strategy="cluster", **member)
 
 
+def an_image(ec2):
+    """One of those that moto has; to be told all of them takes a second."""
+    return ec2.describe_images(Filters=[{"Name": "name", "Values": ["amzn-ami-hvm-*"]}])["Images"][0]["ImageId"]
+
+
 def test_instances_show_their_cores_and_threads(ec2):
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CpuOptions.html: vCPUs are cores times threads."""
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = an_image(ec2)
     for kind in ("m5.large", "c7g.large"):
         ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType=kind)
     found = [one for each in ec2.describe_instances()["Reservations"] for one in each["Instances"]]
@@ -562,7 +567,7 @@ def test_interfaces_have_the_names_of_their_instance(ec2):
 
 def test_instances_are_launched_by_the_sandboxs_clock(sandbox, ec2):
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html: the time when it was launched."""
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = an_image(ec2)
     (first,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
     sandbox.advance(3600)
     (second,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
