@@ -90,7 +90,7 @@ MISSING: Final = Missing.MISSING
 class Address(NamedTuple):
     """Section and logical name of a resource; as text ``jobQueues.queue-0``, ``logGroups["/aws/batch/custom"]``.
 
-    A tuple, since plans of thousands of resources look up and sort addresses a hundred times as often as they make them.
+    A tuple, since a plan looks up and sorts addresses a hundred times as often as it makes them.
     """
 
     section: str
