@@ -75,6 +75,7 @@ _PLACES = tuple(
         ("login", r"\blogin\s+\S+\s+password\s+PASSWORD"),
     )
 )
+_OF_PLACES = regex("|".join(re.escape(word) for words, _ in _PLACES for word in words))
 _FILLED_IN = regex(r"[$<%{`(\[*]|Ref::|arn:|/|\.\.\.|(?:true|false|yes|no|null|none)$|\(sensitive\)", re.IGNORECASE)
 _NUMBER_OR_PATH = regex(r"\d{1,3}|[a-z0-9_.-]+(/[a-z0-9_.-]+)+")
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html#SecretsManager-CreateSecret-request-Name
@@ -135,7 +136,7 @@ def _spans(text: str) -> frozenset[tuple[int, int]]:
     found = {match.span(match.lastgroup or 0) for match in _KNOWN.finditer(text)}
     # other letters than those of ASCII may count as one of these
     lower = text.lower() if text.isascii() else ""
-    for words, pattern in _PLACES:
+    for words, pattern in _PLACES if not lower or _OF_PLACES.search(lower) else ():
         if not lower or any(word in lower for word in words):
             found |= {match.span("value") for match in pattern.finditer(text) if not _is_harmless(match["value"])}
     if lower and not any(word in lower for word in PRIVATE_WORDS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from .patterns import regex
 from .records import dataclass
@@ -91,9 +91,11 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
-    """Section and logical name of a resource; as text ``jobQueues.queue-0``, ``logGroups["/aws/batch/custom"]``."""
+class Address(NamedTuple):
+    """Section and logical name of a resource; as text ``jobQueues.queue-0``, ``logGroups["/aws/batch/custom"]``.
+
+    A tuple, since a plan looks up and sorts addresses a hundred times as often as it makes them.
+    """
 
     section: str
     name: str
@@ -248,6 +250,9 @@ class Reference:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:  # the text says it all, and this is quicker than the repr of a dataclass
+        return f"Reference({self.text!r})"
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -263,3 +268,6 @@ class Template:
 
     def __str__(self) -> str:
         return "".join(map(str, self.parts))
+
+    def __repr__(self) -> str:
+        return f"Template({self.parts!r})"

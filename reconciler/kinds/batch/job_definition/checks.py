@@ -26,6 +26,7 @@ PAYLOADS = ("container", "ecsProperties", "eksProperties")
 MOST_BYTES = 24 * 1024
 CONDITIONS = ("START", "COMPLETE", "SUCCESS")
 ROOT = ("", "0", "root")
+_ENCODER = json.JSONEncoder(default=lambda _: "", separators=(",", ":"))
 _TARGETS = regex(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
 
 
@@ -117,7 +118,7 @@ def _check_scalars(props: Json) -> Iterator[Finding]:
     elif seconds is not None and seconds < 60:
         path = ("timeout", "attemptDurationSeconds")
         yield Finding(path, f"{seconds} seconds are too few", "the minimum is 60")
-    size = len(json.dumps(props, default=lambda _: "", separators=(",", ":")).encode())
+    size = len(_ENCODER.encode(props).encode())
     if size > MOST_BYTES:
         why = f"the job definition has {size} bytes; {MOST_BYTES} (24 KiB) at most"
         yield Finding((), why, "move long scripts and tables to the image, or to a bucket")
