@@ -227,7 +227,7 @@ class _Reading:
 
 
 def _read_all(lines: list[str]) -> Iterator[tuple[int, _Line]]:
-    """The lines with something in them, by their number; those that are equal are read once. Raises :class:`_Special`."""
+    """The lines with something in them, with their numbers; equal ones are read once. Raises :class:`_Special`."""
     known: dict[str, _Line] = {}
     for number, written in enumerate(lines, 1):
         line = known.get(written)
