@@ -23,7 +23,7 @@ from reconciler.config.yaml.node import MAX_NODES, Document, Node, PlainNode, Si
 # Line breaks and spaces that are no others here
 SPECIAL: Final = re.compile("[\t\r\x85\u2028\u2029\ufeff]")
 
-_KEY: Final = r"""(?:([A-Za-z0-9_/][A-Za-z0-9_./-]*+)|"([^"\\]++)"|'([^']++)')"""
+_KEY: Final = r"""(?:([A-Za-z0-9_/](?:[A-Za-z0-9_./*-]++|:(?=[A-Za-z0-9_/]))*+)|"([^"\\]++)"|'([^']++)')"""
 _QUOTED: Final = r""""[^"\\]*+"|'[^']*+'"""
 _FIRST: Final = r"""[^ ?:,\[\]{}#&*!|>'"%@`-]"""
 # Plain text, in which a colon, a number sign or a dash cannot be taken for anything else
