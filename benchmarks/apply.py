@@ -27,7 +27,7 @@ from statistics import median
 
 from benchmarks import estate
 from benchmarks.plan import SIZES, Account, Cost
-from reconciler.account.client import AwsClient, identity
+from reconciler.account.client import AwsClient, identity, session_in
 from reconciler.model import Call, Options, Plan, Step
 from reconciler.operations import pipeline
 from reconciler.sandbox.server import Record
@@ -94,7 +94,7 @@ def measured(n: int, settling: str, delay: float) -> Applied:
 
 def _planned(account: Account, target: Path) -> Plan:
     """The plan that will be applied."""
-    client = AwsClient(account.sandbox.attach())
+    client = AwsClient(session_in(account.sandbox.attach()._session, account.sandbox.region))  # noqa: SLF001
     env, _ = pipeline.read_environment(target, account.environ, strict=True)
     return pipeline.make_plan(env, identity(client, env.name), client, Options()).plan
 

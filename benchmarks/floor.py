@@ -43,6 +43,7 @@ def main() -> None:
     many = [f"/aws/batch/{name}/{i:04d}" for i in range(groups(n))]
     environments = [f"{name}-compute-{i:04d}" for i in range(groups(n))]
     queued = [f"{name}-queue-{i:04d}" for i in range(queues(n))]
+    profiles = [f"{name}-role-{i:04d}" for i in range(groups(n))]
     asked: list[Callable[[], object]] = [
         network,
         sweep(batch, "describe_job_definitions", status="ACTIVE"),
@@ -51,6 +52,9 @@ def main() -> None:
         *(lambda s=s: made["logs"].describe_log_groups(logGroupIdentifiers=s) for s in runs(many, 50)),
         sweep(iam, "get_account_authorization_details", Filter=["Role", "LocalManagedPolicy"], MaxItems=1000),
         sweep(iam, "list_roles", MaxItems=1000),
+        # only this call returns the tags of a profile, by which it is owned:
+        # https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfiles.html
+        *(lambda i=i: iam.get_instance_profile(InstanceProfileName=i) for i in profiles),
         lambda: iam.get_policy(PolicyArn=f"arn:aws:iam::{account}:policy/{name}-read-secrets"),
         sweep(tagging, "get_resources", TagFilters=of, ResourceTypeFilters=list(services), ResourcesPerPage=100),
         lambda: batch.describe_scheduling_policies(arns=[arn]),

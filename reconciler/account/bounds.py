@@ -1,6 +1,4 @@
-"""How replies are read: within bounds of time and size, and as they are written.
-
-botocore bounds only the pause between two pieces, and makes numbers of text and ``false`` of anything.
+"""How replies are read: within bounds of time and size, where botocore bounds only the pause between two pieces.
 
 A reply that drips, or an endless row of ``100 Continue``, would else keep a run for ever. The bounds are at the socket,
 so they hold for all that belongs to a reply: interim replies, headers and body.
@@ -21,7 +19,8 @@ from botocore.awsrequest import (
     AWSHTTPSConnectionPool,
 )
 from botocore.exceptions import HTTPClientError
-from botocore.parsers import ResponseParserFactory, RestJSONParser
+
+from reconciler.account.json_replies import Parsers
 
 MOST_BYTES: Final = 64 << 20  # 700 times a full page of DescribeJobDefinitions
 MOST_SECONDS: Final = 120.0
@@ -86,29 +85,13 @@ class _SecurePool(AWSHTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
-class _AsWritten(RestJSONParser):
-    """Leaves numbers and booleans as they are in the JSON, so that a check sees what AWS sent."""
-
-    def _default(self, _: Any, value: Any) -> Any:
-        return value
-
-    _handle_boolean = _handle_integer = _handle_long = _handle_float = _handle_double = _default
-
-
-class _Parsers(ResponseParserFactory):
-    def create_parser(self, protocol_name: str) -> Any:
-        if protocol_name == "rest-json":
-            return _AsWritten()
-        return super().create_parser(protocol_name)
-
-
 def bound(client: Any) -> None:
     """Have a client of boto3, which has sent nothing yet, read replies within the bounds; what it sends raises
     :class:`Unbounded` for others, which botocore would send again.
 
     botocore has no public way to say which connections and parsers a client makes.
     """
-    client._endpoint._response_parser_factory = _Parsers()  # noqa: SLF001
+    client._endpoint._response_parser_factory = Parsers()  # noqa: SLF001
     session = client._endpoint.http_session  # noqa: SLF001
     session._pool_classes_by_scheme.update(http=_PlainPool, https=_SecurePool)  # noqa: SLF001
 

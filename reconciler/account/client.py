@@ -1,4 +1,6 @@
-"""The AWS client: takes a :class:`Call`, returns a reply or a refusal. The only module that imports boto3.
+"""The AWS client: takes a :class:`Call`, returns a reply or a refusal. The only module that makes clients of AWS.
+
+They are made by botocore, which is boto3 without its resources and S3 transfers; a client of boto3 is one of botocore.
 
 Reads are retried here after throttling, server errors and broken connections, by botocore's standard mode
 (https://docs.aws.amazon.com/boto3/latest/guide/retries.html); an error that remains is returned as a refusal. Writes
@@ -18,11 +20,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import boto3
 from botocore import xform_name
 from botocore.config import Config
 from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
@@ -35,12 +35,11 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as NotConnected
-from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session as CoreSession
 
 from reconciler import __version__
-from reconciler.account import credentials
+from reconciler.account import credentials, service_models
 from reconciler.account.bounds import MOST_BYTES, Unbounded, bound
 from reconciler.account.replies import Shapes, dangerous_xml, may_be_empty, speaks_xml
 from reconciler.model import EMPTY, Call, Refused, Reply, Scope
@@ -139,7 +138,7 @@ class AwsClient:
 
     def __init__(
         self,
-        session: boto3.session.Session,
+        session: RegionSession,
         endpoint: Endpoint | None = None,
         source: credentials.Source | None = None,
     ) -> None:
@@ -154,26 +153,38 @@ class AwsClient:
         self._lock = threading.Lock()
         self._noted = threading.local()
 
-    def client(self, service: str, *, once: bool = False) -> Any:
-        """boto3's client of ``service``; with ``once`` it does not retry."""
-        if known := self._clients.get((service, once)):
+    def client(self, service: str, operation: str = "", *, once: bool = False) -> Any:
+        """Botocore's client of ``service``, one that has ``operation`` if AWS's model has it; with ``once`` it does not
+        retry.
+        """
+        known = self._clients.get((service, once))
+        if known is not None and (not operation or _has(known, operation)):
             return known
-        with self._lock:  # creating clients is not thread-safe in boto3
-            if (service, once) not in self._clients:
-                config = ONCE if once else CONFIG
-                url = self.endpoint.url if self.endpoint else None
-                config = config.merge(Config(proxies={})) if url else config  # it is on this machine
-                created = self.session.client(service, config=config, endpoint_url=url)  # type: ignore[call-overload]
-                bound(created)
-                created.meta.events.register("before-parse", _refuse_entities)
-                created.meta.events.register("after-call", self._note)
-                self._clients[service, once] = created
-            return self._clients[service, once]
+        with self._lock:  # creating clients is not thread-safe in botocore
+            known = self._clients.get((service, once)) or self._created(service, once=once)
+            if operation and not _has(known, operation) and self.session.models.use_whole(service):
+                known = self._created(service, once=once)
+            self._clients[service, once] = known
+            return known
+
+    def offers(self, service: str, operation: str) -> bool:
+        """Whether the installed model of a service has an operation."""
+        return _has(self.client(service, operation), operation)
+
+    def _created(self, service: str, *, once: bool) -> Any:
+        config = ONCE if once else CONFIG
+        url = self.endpoint.url if self.endpoint else None
+        config = config.merge(Config(proxies={})) if url else config  # it is on this machine
+        created = self.session.client(service, config=config, endpoint_url=url)
+        bound(created)
+        created.meta.events.register("before-parse", _refuse_entities)
+        created.meta.events.register("after-call", self._note)
+        return created
 
     def in_region(self, region: str) -> AwsClient:
         """The same credentials in another Region; its requests are counted here."""
         found = copy.copy(self)
-        vars(found).update(session=_InRegion(self.session, region), _clients={})
+        vars(found).update(session=replace(self.session, region_name=region), _clients={})
         return found
 
     def elsewhere(self) -> str:
@@ -247,7 +258,8 @@ class AwsClient:
     def _once(self, call: Call) -> dict[str, Any] | Refused:
         try:
             self._renew_credentials()
-            client = self.client(call.service, once=not call.operation.startswith(READS))
+            client = self.client(call.service, call.operation, once=not call.operation.startswith(READS))
+            self.session.models.called(call.service, call.operation)
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             return Refused(type(error).__name__, str(error), not_processed=True)
         except BotoCoreError as error:
@@ -297,19 +309,24 @@ def _not_of_aws(url: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _InRegion:
-    """A boto3 session whose clients are in a Region."""
+class RegionSession:
+    """A session of botocore in a Region, and the models of its clients."""
 
-    session: boto3.session.Session
+    core: CoreSession
     region_name: str
+    models: service_models.ServiceModels
 
     def client(self, service: str, **settings: Any) -> Any:
-        """boto3's client."""
-        return self.session.client(service, region_name=self.region_name, **settings)  # type: ignore[call-overload]
+        """Botocore's client."""
+        return self.core.create_client(service, region_name=self.region_name, **settings)
 
     def get_credentials(self) -> Any:
-        """The credentials of the session."""
-        return self.session.get_credentials()
+        """The credentials of the session; None where there are none."""
+        return self.core.get_credentials()
+
+
+def _has(client: Any, operation: str) -> bool:
+    return operation in client.meta.service_model.operation_names
 
 
 def _sent(client: Any, call: Call) -> dict[str, Any]:
@@ -377,24 +394,26 @@ def connect(
         _share_models(core)
         if role:
             core = _assuming(core, source, region, url)
-        session = boto3.session.Session(botocore_session=core, region_name=region)
+        region = region or core.get_config_variable("region")
     except (BotoCoreError, ValueError) as error:  # an invalid configuration file, an unknown profile
         raise Problems([credentials.problem_of(error, source)]) from error
-    if not session.region_name:
+    if not region:
         raise Problems([credentials.no_region()])
-    return AwsClient(session, endpoint, source)
+    return AwsClient(session_in(core, region), endpoint, source)
 
 
-def _share_models(core: CoreSession) -> None:
+def session_in(core: CoreSession, region: str) -> RegionSession:
+    """A session in a Region; it shares its models with the others."""
+    return RegionSession(core, region, _share_models(core))
+
+
+def _share_models(core: CoreSession) -> service_models.ServiceModels:
     """Let ``core`` use the models of services that other sessions have loaded: those of one session take 20 MB, and
     loading them takes longer than planning a small environment.
     """
-    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
-
-
-@cache
-def _loader(data_path: str | None) -> Loader:
-    return create_loader(data_path)
+    models = service_models.shared(core.get_config_variable("data_path"))
+    core.register_component("data_loader", models)
+    return models
 
 
 def _session_at(endpoint: Endpoint) -> CoreSession:
@@ -453,10 +472,9 @@ def identity(aws: AwsClient, environment: str) -> Scope:
                 )
             ]
         )
-    region = aws.session.region_name
     return Scope(
         account=caller["account"],
-        region=region,
+        region=aws.session.region_name,
         partition=caller["partition"],
         environment=environment,
         endpoint=aws.elsewhere(),

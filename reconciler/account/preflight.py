@@ -6,7 +6,9 @@ The kinds define the calls and judge the replies (``Kind.preflight``). What cann
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Final
 
 from reconciler.account.downloads import download
 from reconciler.account.reader import Reader
@@ -15,6 +17,8 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.preflight import DOWNLOAD, Asked, Check, Checked, Fit, Ground, Level
 from reconciler.model.problems import Problem
+
+SHOWN: Final = 3  # further addresses in one sentence
 
 
 def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, asked: Asked) -> tuple[Checked, ...]:
@@ -67,11 +71,29 @@ def _found(result: Sequence[Check] | BaseException) -> Sequence[Check]:
 
 def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Problem]:
     """What people should know. An error where something that the plan changes certainly cannot run as it is declared,
-    whatever else is done; else a warning.
+    whatever else is done; else a warning, unless ``ignoreRules`` has it. A warning that is the same for several
+    resources (their role, their image, their way out) is one, with their addresses.
     """
     changing = {item.address for item in plan.resources if item.steps and item.verb.value != "noop"}
     reported = [one for one in found if one.check.reported and one.check.verdict is Fit.cannot]
-    return [_problem(env, one.address, one.check, changing) for one in reported]
+    errors: list[Problem] = []
+    warnings: dict[tuple[str, ...], list[Problem]] = {}
+    for one in reported:
+        problem = _problem(env, one.address, one.check, changing)
+        if not problem.warning:
+            errors.append(problem)
+        elif not env.ignores(problem.code, one.address):
+            own_place = str(one.address) if one.check.alone else ""
+            warnings.setdefault((problem.code, problem.message, problem.hint, own_place), []).append(problem)
+    return [*errors, *map(_together, warnings.values())]
+
+
+def _together(same: Sequence[Problem]) -> Problem:
+    others = list(dict.fromkeys(one.address for one in same if one.address != same[0].address))
+    if not others:
+        return same[0]
+    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+    return replace(same[0], message=f"{same[0].message} (also {', '.join(others[:SHOWN])}{more})")
 
 
 def _problem(env: Environment, address: Address, check: Check, changing: set[Address]) -> Problem:

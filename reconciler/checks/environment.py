@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from reconciler.checks import containers, reference_targets, references, secrets, setting_resources, settings
 from reconciler.checks.findings import as_problem
-from reconciler.checks.ignored_rules import without_ignored
+from reconciler.checks.ignored_rules import by_address, without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
 from reconciler.checks.tags import tag_problems, unused_tags
 from reconciler.config import expressions, links, names
@@ -105,6 +105,7 @@ def environment(
         given={name: one.value for name, one in loaded.given.items()},
         private=secrets.secret_variables(loaded, kinds),
         name_prefix=loaded.name_prefix,
+        ignored=by_address(loaded),
     )
     return env, _without_repeats(found, Cover(private))
 

@@ -30,19 +30,24 @@ def misuses(rules: Any, path: Path) -> Iterator[Finding]:
 
 def without_ignored(loaded: LoadedEnvironment, problems: Iterable[Problem]) -> list[Problem]:
     """The problems without the warnings and notes that the environment, or the resource they concern, ignores."""
-    everywhere = frozenset(loaded.ignore_rules)
-    by_address = {
+    ignored, nothing = by_address(loaded), frozenset[str]()
+    everywhere = ignored[""]
+    return [
+        problem
+        for problem in problems
+        if not problem.warning or problem.code not in everywhere | ignored.get(problem.address, nothing)
+    ]
+
+
+def by_address(loaded: LoadedEnvironment) -> Mapping[str, frozenset[str]]:
+    """The ignored rules of each resource that ignores some, by its address; those of the environment under ``""``."""
+    found = {
         str(Address(section, name)): frozenset(filter(_is_text, rules))
         for section, raws in loaded.sections.items()
         for name, raw in raws.items()
         if (rules := _of_resource(raw.value))
     }
-    return [
-        problem
-        for problem in problems
-        if not problem.warning
-        or (problem.code not in everywhere and problem.code not in by_address.get(problem.address, ()))
-    ]
+    return {**found, "": frozenset(loaded.ignore_rules)}
 
 
 def _of_resource(value: Mapping[str, Any]) -> list[Any]:

@@ -43,6 +43,7 @@ class PlanFormat(StrEnum):
     json = "json"
     markdown = "markdown"
     html = "html"
+    github = "github"
 
 
 class DriftFormat(StrEnum):

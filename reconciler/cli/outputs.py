@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -16,7 +17,7 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import own_files, saved_plan
-from reconciler.operations.session import timestamp
+from reconciler.operations.session import repository, timestamp
 
 if TYPE_CHECKING:
     from reconciler.render.failure import Failure
@@ -144,7 +145,8 @@ class Outputs:
         for one in self.asked:
             if one.file and self.kept and one.file.resolve() == self.kept.resolve():
                 continue
-            text = self.fail(one.format.value, what)
+            placed = replace(what, root=from_top(what.root)) if one.format is PlanFormat.github else what
+            text = self.fail(one.format.value, placed)
             if one.file is None:
                 if one.format.value != "text":
                     terminal.result(text)
@@ -154,6 +156,12 @@ class Outputs:
             except Problems as error:
                 if not terminal.as_json and not {*error.problems} <= {*problems}:
                     terminal.problems(error.problems)
+
+
+def from_top(root: str) -> str:
+    """A path prefix of files from the top of the repository, as code hosts take it, instead of from where we are."""
+    here = Path.cwd().resolve()
+    return f"{Path(os.path.relpath(here, repository(here))).as_posix()}/{root}"
 
 
 def _misplaced(asked: Sequence[Output], taken: Collection[Path]) -> dict[Output, Problem]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from reconciler import __version__
 from reconciler.cli.options import PlanFormat
-from reconciler.cli.outputs import Output, Outputs
+from reconciler.cli.outputs import Output, Outputs, from_top
 from reconciler.cli.terminal import Terminal, colour, in_pipeline, plural
 from reconciler.config.given import Given
-from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
+from reconciler.model import Call, Event, Json, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.preflight import Asked, Level
 from reconciler.model.problems import Problem, ordered
@@ -138,6 +138,11 @@ def _rendered(terminal: Terminal, shown: Shown, output: Output, *, only_changes:
             how = (shown.mask, terminal.root, terminal.environment)
             document["problems"] = [as_json.problem(one, *how) for one in shown.problems]
         return as_json.dumps(document, indent=2)
+    if output.format is PlanFormat.github:
+        from reconciler.render import findings  # noqa: PLC0415  (few plans are annotations)
+
+        annotations = findings.github_from(shown.problems, from_top(terminal.root), shown.mask)
+        return annotations if annotations or output.file else None
     viewed = shown.view()
     if output.format is PlanFormat.markdown:
         return markdown.plan(viewed, verbose=terminal.verbose)
@@ -183,10 +188,14 @@ class JsonLines:
 
 
 class ApplyReport:
-    """An apply at the terminal; implements :class:`reconciler.operations.apply.Interaction`."""
+    """An apply at the terminal; implements :class:`reconciler.operations.apply.Interaction`.
 
-    def __init__(self, terminal: Terminal, *, auto_approve: bool) -> None:
-        self.terminal, self.auto_approve = terminal, auto_approve
+    ``held``: the last line of JSON is printed by :meth:`close` only, as other lines come before.
+    """
+
+    def __init__(self, terminal: Terminal, *, auto_approve: bool, held: bool = False) -> None:
+        self.terminal, self.auto_approve, self.held = terminal, auto_approve, held
+        self._last: Json | None = None
         self._live: Progress | None = None
 
     @property
@@ -217,7 +226,19 @@ class ApplyReport:
         """Print the output of an apply without changes."""
         if self.terminal.as_json:
             self.terminal.line({"type": "version", "reconcile": __version__})
-            self.terminal.line({"type": "summary", "@message": view.summary(planned.plan), "done": [], "failed": []})
+            self._summary({"@message": view.summary(planned.plan), "done": [], "failed": []})
+
+    def _summary(self, entry: Json) -> None:
+        self._last = entry
+        if not self.held:
+            self.close({})
+
+    def close(self, more: Json) -> None:
+        """Print the last line of JSON, if there is one that was not printed."""
+        if self._last is not None:
+            entry, self._last = {"type": "summary", **self._last, **more}, None
+            with ignore_broken_pipe(sys.stdout):
+                self.terminal.line(entry)
 
     def confirm(self, plan: Plan) -> bool:
         """Whether the plan is approved, by ``--auto-approve`` or the user. Raises Problems (a safety rail) where there
@@ -268,7 +289,7 @@ class ApplyReport:
             if self.terminal.as_json:
                 steps = {"done": outcome.done, "failed": outcome.failed, "skipped": outcome.skipped}
                 steps["never_started"] = outcome.never_started
-                self.terminal.line({"type": "summary", "@message": report, **steps})
+                self._summary({"@message": report, **steps})
             else:
                 self.terminal.result(report)
 

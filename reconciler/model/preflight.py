@@ -54,7 +54,8 @@ class Check:
 
     ``certain``: AWS is known to behave so; else it is likely. ``reported``: people are informed where it cannot, since
     nothing else makes up for it. ``final``: only another declaration helps, nothing that may be done beside it (push an
-    image, create a role, raise a quota). ``about`` are the other resources that it is about. ``denied`` is the action
+    image, create a role, raise a quota). ``alone``: it is put right at its own place, even where others have the same.
+    ``about`` are the other resources that it is about. ``denied`` is the action
     that was not permitted, where that is why it is unknown.
     """
 
@@ -64,6 +65,7 @@ class Check:
     certain: bool = True
     reported: bool = False
     final: bool = False
+    alone: bool = False
     path: Path = ()
     hint: str = ""
     queue: str = ""

@@ -208,7 +208,8 @@ class Environment:
     ``role`` is the role to assume first (``roleArn`` and perhaps ``externalId``, ``sessionName``); ``sensitive`` are
     values that are masked wherever they would be printed; ``given`` are the values of variables from the command line
     and the process's environment, and ``private`` the names of those that are secret. ``name_prefix`` is what the
-    physical names begin with: a text, or until the account is known a template.
+    physical names begin with: a text, or until the account is known a template. ``ignored`` are the rules of which no
+    warnings are wanted, by address; those of the whole environment under ``""``.
     """
 
     name: str
@@ -225,6 +226,12 @@ class Environment:
     given: Mapping[str, Any] = EMPTY
     private: frozenset[str] = frozenset()
     name_prefix: Any = ""
+    ignored: Mapping[str, frozenset[str]] = EMPTY
+
+    def ignores(self, rule: str, address: Address) -> bool:
+        """Whether no warning of this rule is wanted about the resource."""
+        nothing = frozenset[str]()
+        return rule in self.ignored.get("", nothing) or rule in self.ignored.get(str(address), nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

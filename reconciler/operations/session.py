@@ -32,6 +32,7 @@ from reconciler.render.mask import Mask
 
 if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
     from reconciler.account.client import AwsClient, Endpoint
+    from reconciler.account.connections import Connections
     from reconciler.account.lock import Lock
     from reconciler.config.yaml.node import Node
 
@@ -170,20 +171,27 @@ def mask_of_webhooks(words: Iterable[str]) -> Mask:
     return Mask(found)
 
 
-def connect(loaded: Loaded, environ: Mapping[str, str], *, endpoint: Endpoint | None = None) -> Session:
+def connect(
+    loaded: Loaded,
+    environ: Mapping[str, str],
+    *,
+    endpoint: Endpoint | None = None,
+    connections: Connections | None = None,
+) -> Session:
     """Connect to the account of an environment, or to ``endpoint`` instead; ``environ`` has the Region where neither
-    names one. Raises Problems, among them the safety rail for a wrong account.
+    names one; ``connections`` are those of other environments, to share. Raises Problems, among them the safety rail
+    for a wrong account.
     """
-    from reconciler.account import client as aws  # noqa: PLC0415  (0.1 s to import, and `validate` does without)
+    from reconciler.account.connections import Connections  # noqa: PLC0415  (0.1 s, and `validate` does without)
     from reconciler.planning import safety_rails  # noqa: PLC0415
 
+    shared = connections or Connections()
     env = loaded.env
     region = env.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     if endpoint:
-        client = aws.connect(region=env.region or endpoint.region, role=env.role, endpoint=endpoint)
+        client, scope = shared.connect(env.name, region=env.region or endpoint.region, role=env.role, endpoint=endpoint)
     else:
-        client = aws.connect(region=region, profile=env.profile, role=env.role)
-    scope = aws.identity(client, env.name)
+        client, scope = shared.connect(env.name, region=region, profile=env.profile, role=env.role)
     if wrong := safety_rails.account(scope.account, env):
         raise Problems(wrong, exit_code=RAIL)
     return Session(loaded, scope, client, environ)

@@ -68,7 +68,7 @@ def differs(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> bool:
 
 def _sides(kind: Kind, live: Live, want: Want, members: Json) -> tuple[Json, Json]:
     """Both in canonical form; the same object where they are surely equal."""
-    left, right = kind.normalize(live, want) if kind.normalize else (live.props, want.props)
+    left, right = kind.normalize(live, want) if kind.normalize else (live.props, want.declared)
     tree = field_tree(kind)
     if not want.unknown_members and _surely_equal(left, right, tree):
         both = Deferred(partial(canonical, kind, right))
@@ -86,20 +86,41 @@ def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
     if left == right:
         return True
     facts = node.facts
+    if facts.key and _surely_equal_by_key(left, right, facts.key, node.item_node()):
+        return True
     if facts.normalize or facts.key or facts.unordered:
         plain = not isinstance(left, STAND_INS) and not isinstance(right, STAND_INS)
         return plain and bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
     if isinstance(left, dict | Mapping) and isinstance(right, dict | Mapping):
-        return all(
-            _surely_equal(item, right[name], node.child(name))
-            if name in right
-            else _implied_by_absence(name, item, node)
-            for name, item in left.items()
-        ) and all(name in left or _implied_by_absence(name, item, node, computed=False) for name, item in right.items())
+        return _surely_equal_members(left, right, node)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple) and len(left) == len(right):
         each = node.item_node()
         return all(_surely_equal(item, other, each) for item, other in zip(left, right, strict=True))
     return False
+
+
+def _surely_equal_members(left: Json, right: Json, node: FieldNode) -> bool:
+    """Whether two mappings are; a loop without generators, since it runs for every member of every resource."""
+    for name, item in left.items():
+        if name not in right:
+            if not _implied_by_absence(name, item, node):
+                return False
+        elif item != (other := right[name]) and not _surely_equal(item, other, node.child(name)):
+            return False
+    return all(name in left or _implied_by_absence(name, right[name], node, computed=False) for name in right)
+
+
+def _surely_equal_by_key(left: Any, right: Any, key: str, each: FieldNode) -> bool:
+    """Whether two lists have equal items, each with a key of its own, in any order."""
+    if type(left) is not list or type(right) is not list or len(left) != len(right):
+        return False
+    by_key = {item.get(key): item for item in right if type(item) is dict}
+    if len(by_key) != len(right) or len({item.get(key) for item in left if type(item) is dict}) != len(left):
+        return False
+    return all(
+        type(name := item.get(key)) is str and name in by_key and _surely_equal(item, by_key[name], each)
+        for item in left
+    )
 
 
 def _implied_by_absence(name: str, item: Any, node: FieldNode, *, computed: bool = True) -> bool:

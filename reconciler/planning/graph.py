@@ -206,6 +206,8 @@ def _users_first(
                 each_other = ref.late and not ref.holds  # they may refer to each other, and AWS deletes either first
                 if used.node is not node and _binds(ref, used) and not each_other:
                     graph.edge(used.ids[-1] if ref.late else used.ids[0], user.ids[0] if ref.late else user.ids[-1])
+    if not removals:
+        return []
     return [problem for node in nodes.values() for problem in _move_off_first(node, ups, removals, graph)]
 
 

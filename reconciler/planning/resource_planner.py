@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 
 from reconciler.model import (
@@ -433,7 +434,7 @@ class ResourcePlanner:
             address=address,
             physical=name,
             declared=props,
-            props=with_defaults(kind, props),
+            props=Deferred(partial(with_defaults, kind, props)),
             tags={} if kind.shared or kind.container else {**tags, **own},
             attrs=attrs,
             scope=self.scope,

@@ -9,8 +9,8 @@ from typing import Final
 
 from reconciler import __version__
 from reconciler.model.problems import Problem
+from reconciler.render import findings, text
 from reconciler.render import json as as_json
-from reconciler.render import text
 from reconciler.render.json import FORMAT_VERSION
 from reconciler.render.markdown import LIMIT
 from reconciler.render.markup import code, fenced, mark
@@ -112,9 +112,15 @@ def plain(failure: Failure) -> str:
     return f"{failure.listed()}\n{failure.summary}"
 
 
+def github(failure: Failure) -> str:
+    """Annotations of the problems."""
+    return findings.github_from(failure.problems, failure.root, failure.mask)
+
+
 RENDERERS: Final[Mapping[str, Callable[[Failure], str]]] = {
     "text": plain,
     "json": json,
     "markdown": markdown,
     "html": html,
+    "github": github,
 }

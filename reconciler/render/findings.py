@@ -6,8 +6,10 @@ Here a problem's file is a path from the top of the repository, as all three wan
 from __future__ import annotations
 
 import hashlib
+import posixpath
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler import __version__
@@ -45,6 +47,17 @@ def github(found: Sequence[Problem], mask: Mask) -> str:
                 f"not annotated: {place}{problem.severity}: {' / '.join(_sentence(problem, mask).splitlines())}"
             )
     return "\n".join((*lines, *others))
+
+
+def github_from(found: Sequence[Problem], root: str, mask: Mask) -> str:
+    """The same of problems whose files are relative to ``root``, a path from the top of the repository."""
+    placed = [
+        replace(one, pos=replace(one.pos, file=posixpath.normpath(f"{root}{one.pos.file}")))
+        if one.pos and one.pos.file
+        else one
+        for one in found
+    ]
+    return github(placed, mask)
 
 
 def _command(problem: Problem, mask: Mask) -> str:

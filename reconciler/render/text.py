@@ -126,6 +126,11 @@ def listed(entries: Sequence[Entry], most: int | None = None) -> list[str]:
     return [*kept, f"... and {left} more (--verbose shows each)"]
 
 
+def fitting(lines: list[str], rows: int) -> list[str]:
+    """As many lines as there is room for; the last says how many are missing."""
+    return lines if len(lines) <= rows else [*lines[: rows - 1], f"... and {len(lines) - rows + 1} more lines"]
+
+
 def counted(count: int, noun: str) -> str:
     """``1 API call``, ``2 API calls``."""
     return f"{count} {noun}{'s' * (count != 1)}"

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from reconciler.model import EMPTY, MISSING, Call, Change, Plan, Reference, Resource, ResourcePlan, Verb
+from reconciler.model import EMPTY, MISSING, Call, Change, Deferred, Plan, Reference, Resource, ResourcePlan, Verb
 from reconciler.model.paths import located
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
@@ -185,7 +185,7 @@ def of(
         refused=refused,
         facts=facts,
         preflight="" if refused else preflight,
-        others={mask.line(str(item.address)): _addresses(item, mask) for item in others},
+        others=Deferred(lambda: {mask.line(str(item.address)): _addresses(item, mask) for item in others}),
     )
 
 

@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, transport, wire
+from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, setting_values, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.batch.fleet import Fleet
@@ -101,6 +101,7 @@ class Sandbox:
             batch_tags=self._batch_tags,
             batch_fleet=self._batch_fleet,
             batch_lose=self._batch_lose,
+            batch_join=lambda region, *about: self.batch(region).join(*about),
             batch_roles=self._batch_roles,
             vcpu_quotas=lambda: self.batch_settings.vcpu_quotas,
             simulate=self._simulate,
@@ -154,7 +155,11 @@ class Sandbox:
         self.change({**asdict(Settings()), **asdict(ServiceSettings())})
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Change settings by name, of AWS Batch and of other services; raises ``KeyError`` for an unknown name."""
+        """Change settings by name, of AWS Batch and of other services; raises ``KeyError`` for an unknown name and
+        ``ValueError`` for a value of another type.
+        """
+        for kind in (type(self.batch_settings), type(self.settings)):
+            setting_values.check(kind, values)
         ours = {name: value for name, value in values.items() if name in asdict(self.settings)}
         theirs = {name: value for name, value in values.items() if name not in ours}
         self.batch_settings.change(theirs)
@@ -268,6 +273,8 @@ class Sandbox:
         reply = account.answered(request, caller)
         if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
             self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
+        if "x-amzn-requestid" in reply.headers:
+            return reply
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
     def arn_of(self, key: str) -> str | None:
@@ -401,8 +408,8 @@ class Sandbox:
     def _batch_fleet(self, region: str) -> Fleet:
         return self.batch(region).fleet()
 
-    def _batch_lose(self, region: str, instances: Sequence[str]) -> list[str]:
-        return self.batch(region).lose(instances, reclaimed=False)
+    def _batch_lose(self, region: str, instances: Sequence[str], how: str) -> list[str]:
+        return self.batch(region).lose(instances, reclaimed=False, how=how)
 
     def _batch_roles(self) -> dict[str, dict[str, str]]:
         return {region: batch.service_roles() for region, batch in self._batches.items()}

@@ -20,6 +20,7 @@ from reconciler.account.client import AwsClient, identity
 from reconciler.account.lock import Claim, Held, Lock, held_since, holder
 from reconciler.model import Call, Refused, Reply, Scope
 from reconciler.model.problems import Problems
+from tests.support.clients import client_of
 
 NAME = "/reconcile/locks/prod"
 
@@ -119,8 +120,7 @@ def test_what_breaking_it_does(alive: bool | None, ago: float, told: str) -> Non
 
 @pytest.fixture
 def lock_for(sandbox: Any) -> Callable[..., Lock]:
-    aws = AwsClient(sandbox.session)
-    aws.session._session.set_config_variable("region", sandbox.region)
+    aws = client_of(sandbox.session, sandbox.region)
     scope = identity(aws, "prod")
 
     def made(run: str, door: Any = None, **facts: Any) -> Lock:

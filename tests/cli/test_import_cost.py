@@ -1,5 +1,6 @@
 """What a command does without: libraries that are long to import and that nothing asked for."""
 
+import json
 import subprocess
 import sys
 
@@ -17,37 +18,37 @@ LONG = ("botocore", "boto3", "deepdiff", "jsonschema", "pydantic", "rich", "ruam
 
 @pytest.fixture
 def imported(tmp_path):
-    """The modules that a command line has imported by the time it leaves with 0."""
+    """The modules that a process has imported by the time each of its command lines leaves with 0, one after the other."""
 
-    def run(*words: str) -> set[str]:
+    def run(*lines: tuple[str, ...]) -> list[set[str]]:
         code = (
-            "import sys; from reconciler.cli import main as cli; "
-            "cli.main(sys.argv[1:], leave=lambda code: sys.stderr.write(' '.join(sys.modules)) and sys.exit(code))"
+            "import json, sys; from reconciler.cli import main as cli\n"
+            "for line in json.loads(sys.argv[1]):\n"
+            "    codes = []; cli.main(line, leave=codes.append); print('left', *codes, *sys.modules, file=sys.stderr)\n"
         )
         done = subprocess.run(
-            [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+            [sys.executable, "-c", code, json.dumps(lines)], cwd=tmp_path, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr + done.stdout
-        return set(done.stderr.splitlines()[-1].split())
+        left = [line.split() for line in done.stderr.splitlines() if line.startswith("left ")]
+        assert [code for _, code, *_ in left] == ["0"] * len(lines), done.stderr + done.stdout
+        return [set(modules) for _, _, *modules in left]
 
     return run
 
 
-@pytest.mark.parametrize("one_file", [False, True])
-def test_validating_what_is_right_imports_no_long_library(imported, tmp_path, one_file):
-    target = estate.write(tmp_path / "estate", 20, one_file=one_file)
-
-    assert sorted(imported("validate", str(target)) & set(LONG)) == []
-
-
-def test_neither_does_the_policy_that_a_command_needs(imported, tmp_path):
+def test_what_is_right_is_validated_and_its_policy_made_without_a_long_library(imported, tmp_path):
+    one = estate.write(tmp_path / "one", 20, one_file=True)
     target = estate.write(tmp_path / "estate", 20, one_file=False)
 
-    assert sorted(imported("permissions", str(target), "--for", "apply") & set(LONG)) == []
+    version, *others = imported(
+        ("--version",),
+        ("validate", str(one)),
+        ("validate", str(target)),
+        ("permissions", str(target), "--for", "apply"),
+    )
 
-
-def test_nor_does_the_version(imported):
-    assert sorted(imported("--version") & {*LONG, "yaml"}) == []
+    assert sorted(version & {*LONG, "yaml"}) == []
+    assert [sorted(other & set(LONG)) for other in others] == [[], [], []]
 
 
 def test_nor_does_applying_without_a_terminal():
@@ -76,7 +77,8 @@ def test_showing_a_saved_plan_does_not_import_what_talks_to_aws(imported, tmp_pa
     saved_plan.write(tmp_path / "a.plan", document, where=place, options=Options(), shown=shown)
 
     formats = [word for form in ("text", "json", "markdown", "html") for word in ("--format", f"{form}=out.{form}")]
-    assert sorted(imported("show", "a.plan", *formats) & set(LONG)) == []
+    (shown,) = imported(("show", "a.plan", *formats))
+    assert sorted(shown & set(LONG)) == []
 
 
 def test_what_is_wrong_is_told_by_jsonschema(imported, tmp_path):

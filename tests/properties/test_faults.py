@@ -25,7 +25,6 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ReadTimeoutError
 
-from reconciler.account.client import AwsClient
 from reconciler.kinds import discover
 from reconciler.kinds.batch._diagnosis.causes import of_environments
 from reconciler.model import Call, Proof, Refused, Reply, compact
@@ -33,6 +32,7 @@ from reconciler.sandbox import process
 from tests.properties.test_killed import ENVIRONMENTS, counted, read
 from tests.support import sandbox_account
 from tests.support.changes import _Account, files
+from tests.support.clients import client_of
 from tests.support.histories import READS, Door, History
 from tests.support.http_proxy import ROOT, SECRETS, Arrived, Perform, Proxy, Weather, everything, nothing, refusing
 from tests.support.long import LONG, across, some, some_rows
@@ -162,8 +162,7 @@ def test_a_mistake_after_a_lost_answer_is_still_a_mistake(sandbox: Any) -> None:
 
 
 def test_an_answer_that_never_comes_is_a_lost_one(sandbox: Any) -> None:
-    aws = AwsClient(sandbox.session)
-    aws.session._session.set_config_variable("region", sandbox.region)
+    aws = client_of(sandbox.session, sandbox.region)
     times: list[int] = []
 
     def never(**_: Any) -> None:
@@ -208,8 +207,7 @@ def test_a_page_that_is_not_awss_says_nothing_about_the_account(
 ) -> None:
     """A read is made again a few times; half a reply is not one that nothing stands in."""
     monkeypatch.setattr("reconciler.account.client.time.sleep", lambda _: None)
-    aws = AwsClient(sandbox.session)
-    aws.session._session.set_config_variable("region", sandbox.region)
+    aws = client_of(sandbox.session, sandbox.region)
     times: list[int] = []
 
     def answer(request: Any, **_: Any) -> AWSResponse:
@@ -226,8 +224,7 @@ def test_a_page_that_is_not_awss_says_nothing_about_the_account(
 def test_half_a_refusal_is_none(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not there is told by a code: without it, it may be there all the same."""
     monkeypatch.setattr("reconciler.account.client.time.sleep", lambda _: None)
-    aws = AwsClient(sandbox.session)
-    aws.session._session.set_config_variable("region", sandbox.region)
+    aws = client_of(sandbox.session, sandbox.region)
     halves = [b'{"__type": "ResourceNotFoundException", "mess'] * 2
 
     def answer(request: Any, **_: Any) -> AWSResponse | None:
@@ -240,8 +237,7 @@ def test_half_a_refusal_is_none(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_creation_that_is_answered_by_another_page_is_a_lost_one(sandbox: Any) -> None:
-    aws = AwsClient(sandbox.session)
-    aws.session._session.set_config_variable("region", sandbox.region)
+    aws = client_of(sandbox.session, sandbox.region)
     page = Body(b"<html><body>Sign in</body></html>")
     answer = lambda request, **_: AWSResponse(request.url, 200, HTTPHeaders(), page)  # noqa: E731
     aws.client("batch", once=True).meta.events.register_first("before-send", answer)
@@ -407,7 +403,7 @@ STOPS = [
     pytest.param("PutParameter", signal.SIGINT, False, id="as the lock is taken"),
     pytest.param("CreateComputeEnvironment", signal.SIGINT, True, id="while a write is made", marks=pytest.mark.long),
     pytest.param("CreateRole", signal.SIGTERM, True, id="by whoever stops the job"),
-    pytest.param("CreateRole", signal.SIGHUP, True, id="as the terminal is closed"),
+    pytest.param("CreateRole", signal.SIGHUP, True, id="as the terminal is closed", marks=pytest.mark.long),
 ]
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import boto3
 import pytest
 
-from reconciler.account.client import AwsClient, identity
+from reconciler.account.client import identity
 from reconciler.account.everything import Everything
 from reconciler.account.reader import Reader
 from reconciler.kinds import discover
 from reconciler.operations.importing.other_tools import cloudformation_types, terraform_types
+from tests.support.clients import client_of
 from tests.support.examples import ROOT, SECRETS
 from tests.support.imported import adopted, forget
 from tests.support.shell import Shell
@@ -185,7 +186,7 @@ def test_every_kind_by_the_names_of_terraform_and_of_a_stack(
 
 def lives() -> dict[tuple[str, str], dict[str, str]]:
     """The attributes of everything in the account, by section and physical name."""
-    client = AwsClient(boto3.Session())
+    client = client_of(boto3.Session())
     everything = Everything(Reader(client, parallelism=0), discover(), identity(client, "-")).everything(discover())
     return {
         (section, word): dict(live.attrs)

@@ -125,13 +125,19 @@ def test_the_life_of_an_estate(shell: Shell, tmp_path: Path) -> None:
     assert "cannot-run" not in quiet.err
     assert not any(call.service in ("servicequotas", "ecr") for call in shell.account.calls)
     assert "preflight" not in shell.ok("plan", "--format", "json").json
-    again = shell.ok("plan", "--preflight", "--out", "it.plan")
+    notes = ("--format", "text", "--format", "github=notes.txt")
+    again = shell.ok("plan", "--preflight", "--out", "it.plan", *notes)
     assert "warning[cannot-run]" in again.err
+    annotations = Path("notes.txt").read_text(encoding="utf-8").splitlines()
+    assert "::warning file=environment.yaml,line=" in annotations[0]
+    assert all(line.startswith("::warning file=environment.yaml,line=") for line in annotations)
+    assert shell.ok("show", "it.plan", "--format", "github").out.splitlines() == annotations
     assert again.out.count("Preflight: ") == shell.ok("show", "it.plan").out.count("Preflight: ") == 1
     assert rows(valid_plan(shell.ok("show", "it.plan", "--format", "json").json))["large", "ce", "vcpu"]
     declared["jobQueues"]["q"]["priority"] = 2
-    put(shell, declared)
-    shell.ok("plan", "--preflight", "--out", "next.plan")
+    put(shell, declared | {"ignoreRules": ["cannot-run", "may-not-run"]})
+    ignored = shell.ok("plan", "--preflight", "--out", "next.plan")
+    assert ("-run]" in ignored.err, "Preflight: " in ignored.out) == (False, True)
     shell.account.calls.clear()
     shell.ok("apply", "next.plan")
     assert not any(call.service in ("servicequotas", "ecr") for call in shell.account.calls)
@@ -166,7 +172,7 @@ def test_what_is_around_the_environments(shell: Shell, tmp_path: Path) -> None:
         ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=name, VpcEndpointType="Interface", PrivateDnsEnabled=True)
     seen = plan()
     assert (seen["ce", None, "egress"], seen["tasks", "fargate", "egress"]) == ("fits likely", "cannot likely")
-    seen = plan(instanceTypes=["p4d.24xlarge"])  # in eu-west-1b and c only
+    seen = plan(instanceTypes=["trn1.2xlarge"])  # in no zone of the Region
     assert (seen["ce", None, "zones"], seen["job", "ce", "types"]) == ("cannot certain", "cannot certain")
     seen = plan(instanceTypes=["p4d.24xlarge", "m5.xlarge"])
     assert (seen["ce", None, "zones"], seen["large", "ce", "vcpu"]) == ("fits certain", "cannot certain")

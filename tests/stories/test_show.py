@@ -115,8 +115,10 @@ def test_several_formats_of_one_planning(site: Path, shell: Shell) -> None:
     Path("plan.md").write_text("older", "utf-8")
     shell.account.calls.clear()
     words = ("--format", "markdown=plan.md", "--format=json=deep/plan.json", "--format", "html", "--out", "a.plan")
-    refused = shell("plan", *words)
+    refused = shell("plan", *words, "--format", "github=notes.txt")
     assert refused.code == 1 and "there is no directory deep" in refused.err and shell.account.calls == []
+    assert Path("notes.txt").read_text("utf-8").startswith("::error title=reconcile (")
+    Path("notes.txt").unlink()
     assert "<h1>There is no plan: 1 error.</h1>" in refused.out
     assert Path("plan.md").read_text("utf-8").startswith("### There is no plan: 1 error.\n")
 

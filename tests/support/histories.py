@@ -25,6 +25,7 @@ from reconciler.model import (
 )
 from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
+from tests.support.clients import client_of
 from tests.support.long import LONG
 
 READS = ("Describe", "Get", "List")
@@ -88,8 +89,7 @@ class History:
     events: list[Event] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.aws = AwsClient(self.sandbox.session)
-        self.aws.session._session.set_config_variable("region", self.sandbox.region)
+        self.aws = client_of(self.sandbox.session, self.sandbox.region)
         self.scope = identity(self.aws, self.name)
 
     def environment(self, stack: Mapping[str, Mapping[str, Any]], **settings: Any) -> Environment:

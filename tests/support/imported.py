@@ -6,17 +6,19 @@ from typing import Any
 
 import boto3
 
+from tests.support.clients import client_of
+
 OWNERSHIP = ("reconciler/environment", "reconciler/name", "reconciler/region", "reconciler/prevent-destroy")
 
 
 def forget(aws: Any = None) -> None:
     """Remove the tags of ownership from everything in the account, as if others had made it."""
-    from reconciler.account.client import AwsClient, identity
+    from reconciler.account.client import identity
     from reconciler.account.everything import Everything
     from reconciler.account.reader import Reader
     from reconciler.kinds import discover
 
-    client = aws or AwsClient(boto3.Session())
+    client = aws or client_of(boto3.Session())
     scope, kinds = identity(client, "-"), discover()
     lives = Everything(Reader(client, parallelism=0), kinds, scope).everything(kinds)
     for section, found in lives.items():

@@ -25,7 +25,8 @@ def check(resource: Resource, ground: Ground, operation: str, member: str, noun:
     gone = sum(plan.verb is Verb.DELETE for plan in ground.plans.values() if plan.address.section == section)
     present = sum(one.get("status") != "DELETED" for one in listed)
     total = present - gone + len(new)
-    message = f"the Region has {present} {noun}, with this plan {total}; AWS Batch allows {MOST}"
+    shown = noun.removesuffix("s") if present == 1 else noun
+    message = f"the Region has {present} {shown}, with this plan {total}; AWS Batch allows {MOST}"
     verdict = Fit.fits if total <= MOST else Fit.cannot
     hint = "" if verdict is Fit.fits else "delete some first, or declare fewer"
     return [Check(check="count", verdict=verdict, message=message, certain=False, reported=True, hint=hint)]

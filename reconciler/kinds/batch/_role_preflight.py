@@ -1,6 +1,6 @@
 """Whether a role that is passed to a service trusts it, and allows what is needed.
 
-The policies of declared roles are known from YAML, and ``validate`` has checked their trust; other roles are read. The
+The policies of declared roles are known from YAML, and ``validate`` warns about their trust; other roles are read. The
 simulator does not know the policies of what is accessed (a repository, a key), so its refusal is likely, not certain.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from reconciler.kinds.batch._role_rights import contains, may
@@ -61,9 +61,14 @@ def _result(check: str, use: Use, verdict: Fit, message: str, **more: Any) -> Ch
 
 
 def _check_declared(use: Use, role: Resource, ground: Ground) -> list[Check]:
-    """By its policies alone, as ``validate`` has checked its trust."""
+    """By its policies and its trust as they are declared; ``validate`` has informed people of the trust."""
     name = role.address.name
-    found = [_result("trust", use, Fit.fits, f"{name} is declared here", about=(role.address,))]
+    trusted = trusted_services(role.props)
+    if trusted is None:
+        found = [_result("trust", use, Fit.unknown, f"whether {name} trusts {use.service} is not known")]
+    else:
+        trust = _trust_of(use, name, trusted)
+        found = [replace(trust, reported=False, about=(role.address,))]
     known = {action: may(role.props, action, ground.declared) for action, _ in use.needs}
     missing = [action for action, allowed in known.items() if allowed is False]
     if missing:
@@ -123,6 +128,10 @@ def _check_trust(use: Use, name: str, document: Any) -> Check:
     conditions = any(mapping(one).get("Condition") for one in statements(whole))
     if trusted is None or (conditions and use.service in trusted):
         return _result("trust", use, Fit.unknown, f"whether {name} trusts {use.service} depends on conditions")
+    return _trust_of(use, name, trusted)
+
+
+def _trust_of(use: Use, name: str, trusted: frozenset[str]) -> Check:
     if use.service in trusted:
         return _result("trust", use, Fit.fits, f"{name} trusts {use.service}")
     now = f"it trusts {', '.join(sorted(trusted))}" if trusted else "it trusts no service"
@@ -131,15 +140,17 @@ def _check_trust(use: Use, name: str, document: Any) -> Check:
 
 
 def _check_permissions(use: Use, name: str, arn: str) -> Reads[Check]:
-    """A known managed policy is enough; else the simulator is asked, with the actions of one ARN in one call."""
+    """A known managed policy is enough; about the rest the simulator is asked, of each ARN in one call."""
     (attached,) = yield (Call("iam", "ListAttachedRolePolicies", {"RoleName": name}, all_pages=True),)
+    needs = list(dict.fromkeys(use.needs))
     if not isinstance(attached, Refused):
         names = [str(mapping(one).get("PolicyName")) for one in items(attached.get("AttachedPolicies"))]
-        if all(any(contains(one, action) for one in names) for action, _ in use.needs):
+        needs = [(action, arn) for action, arn in needs if not any(contains(one, action) for one in names)]
+        if not needs:
             message = f"{name} has managed policies of AWS for this"
             return _result("permissions", use, Fit.fits, message, certain=False)
     by_arn: dict[str, list[str]] = {}
-    for action, resource in use.needs:
+    for action, resource in needs:
         by_arn.setdefault(resource, []).append(action)
     calls = tuple(
         Call(
@@ -151,15 +162,20 @@ def _check_permissions(use: Use, name: str, arn: str) -> Reads[Check]:
     )
     replies = yield calls
     denied: list[str] = []
+    conditional: list[str] = []
     for reply in replies:
         if isinstance(reply, Refused):
             action = "iam:SimulatePrincipalPolicy" if reply.denied else ""
             message = f"the permissions of {name} could not be simulated: {reply}"
             return _result("permissions", use, Fit.unknown, message, denied=action)
-        results = map(mapping, items(reply.get("EvaluationResults")))
-        denied += [str(one.get("EvalActionName")) for one in results if one.get("EvalDecision") != "allowed"]
+        for one in map(mapping, items(reply.get("EvaluationResults"))):
+            if one.get("EvalDecision") != "allowed":
+                (conditional if one.get("MissingContextValues") else denied).append(str(one.get("EvalActionName")))
     if denied:
         listed = ", ".join(dict.fromkeys(denied))
         message = f"the role {name} does not allow {listed}, according to IAM's simulator"
         return _result("permissions", use, Fit.cannot, message, certain=False, hint="allow it in a policy of the role")
+    if conditional:
+        message = f"whether {name} allows {', '.join(dict.fromkeys(conditional))} depends on conditions"
+        return _result("permissions", use, Fit.unknown, message)
     return _result("permissions", use, Fit.fits, f"{name} allows what is needed", certain=False)

@@ -27,6 +27,7 @@ POLICIES: Final[Mapping[str, tuple[str, ...]]] = {
     "AmazonEC2ContainerServiceforEC2Role": (*_JOIN, *_PULL, *_STREAMS),
     **{f"AmazonEC2ContainerRegistry{name}": _PULL for name in ("PullOnly", "ReadOnly", "PowerUser", "FullAccess")},
     **dict.fromkeys(("CloudWatchLogsFullAccess", "CloudWatchFullAccess", "CloudWatchFullAccessV2"), ("logs:*",)),
+    "AWSBatchServiceRole": ("autoscaling:CreateAutoScalingGroup", "ecs:CreateCluster", "ecs:RunTask"),
     "AmazonECS_FullAccess": ("ecs:*", "logs:CreateLogGroup"),
     "SecretsManagerReadWrite": ("secretsmanager:*",),
     **dict.fromkeys(("AmazonSSMReadOnlyAccess", "AmazonSSMFullAccess"), ("ssm:GetParameters",)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +41,7 @@ def _without_environment(problem: Problem) -> Problem:
 
 def run(account: Session, cwd: Path) -> AuditReport:
     """Audit it. Where ``cwd`` is in a repository with environments, owners that are none of these are found."""
-    now = time.time() + account.client.skew
+    now = session.now_at(account)
     patient = Patient(account.client, sleep)
     report = examine(patient, discover(), account.scope, now, environments_at_hand(cwd))
     return replace(report, endpoint=account.client.elsewhere())

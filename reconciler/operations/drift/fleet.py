@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from reconciler.account.connections import Connections
 from reconciler.config import files
 from reconciler.config.given import Given
 from reconciler.model import Call, Environment, Options, ResourcePlan, Scope, Verb
@@ -75,7 +76,7 @@ def check_all(
     at a time, and so is ``kept``, with its index, which returns what is kept of it.
     """
     results: list[Checked | None] = [None] * len(locations)
-    lock, stop = threading.Lock(), threading.Event()
+    lock, stop, connections = threading.Lock(), threading.Event(), Connections()
 
     def finish(number: int, checked: Checked) -> None:
         with lock:
@@ -89,7 +90,7 @@ def check_all(
         lanes = _Lanes(pool, settings.parallelism, stop)
         try:
             for number, location in enumerate(locations):
-                check = _Check(location, settings)
+                check = _Check(location, settings, connections)
                 if (loaded := check.load()) is None:
                     finish(number, check.failed())
                 else:
@@ -178,6 +179,7 @@ class _Check:
 
     location: Location
     settings: Settings
+    connections: Connections
     name: str = ""
     scope: Scope | None = None
     env: Environment | None = None
@@ -233,16 +235,16 @@ class _Check:
 
     def _checked(self, loaded: Loaded) -> Checked:
         endpoint = self.settings.endpoint(loaded.env)
-        account = session.connect(loaded, self.settings.environ, endpoint=endpoint)
+        account = session.connect(loaded, self.settings.environ, endpoint=endpoint, connections=self.connections)
         self.scope = account.scope
-        reads, began = max(2, READS // self.settings.parallelism), time.time()
+        reads, began = max(2, READS // self.settings.parallelism), session.now_at(account)
         try:
             planned = session.make_plan(account, Options(), parallelism=reads)
         except pipeline.RailRefusal as refusal:  # the account was read: what apply would refuse to do is drift
             refused = tuple(replace(problem, warning=True) for problem in refusal.problems)
             planned = Planned(env=loaded.env, plan=refusal.plan, mask=self.mask.learnt(refusal.plan), warnings=refused)
         self.mask |= planned.mask
-        at = timestamp(began + account.client.skew)
+        at = timestamp(began)
         return self.settings.finish(self._of_plan(planned, loaded, at), account, planned)
 
     def _of_plan(self, planned: Planned, loaded: Loaded, at: str) -> Checked:

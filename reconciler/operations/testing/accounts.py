@@ -136,7 +136,7 @@ class SandboxAccount:
             found = process.environment(NOWHERE, region, account)
             endpoint = aws.Endpoint(NOWHERE, region, account, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
             self._clients[place] = aws.connect(region=region, endpoint=endpoint)
-            self._sandbox.attach(self._clients[place].session)
+            self._sandbox.attach(self._clients[place].session.core)
         client = self._clients[place]
         return Session(loaded, aws.identity(client, loaded.env.name), client, environ)
 

@@ -75,8 +75,11 @@ class Account:
     batch_fleet: Callable[[str], Fleet] = lambda _: Fleet((), {}, {})
     """Region -> the machines behind the compute environments there."""
 
-    batch_lose: Callable[[str, Sequence[str]], list[str]] = lambda *_: []
-    """Region, ids of terminated instances -> those that belonged to a compute environment."""
+    batch_lose: Callable[[str, Sequence[str], str], list[str]] = lambda *_: []
+    """Region, ids of instances that were `terminated` or `stopped` -> those that belonged to a compute environment."""
+
+    batch_join: Callable[[str, str, str, str, str], bool] = lambda *_: False
+    """Region, name of a cluster, id, type and subnet of an instance of the caller's that joins it -> whether it may."""
 
     batch_roles: Callable[[], dict[str, dict[str, str]]] = dict
     """Region -> service role by ARN of the compute environments there."""

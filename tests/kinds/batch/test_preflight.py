@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,14 +11,33 @@ from typing import Any
 import pytest
 
 from reconciler.account import downloads
+from reconciler.account.preflight import problems
 from reconciler.kinds.batch import _count_quotas as counts
 from reconciler.kinds.batch import _instance_offers as instances
 from reconciler.kinds.batch._instance_offers import Offer
-from reconciler.kinds.batch._network import Network
-from reconciler.kinds.batch.job_definition import efa, fitting, image_preflight, needs
+from reconciler.kinds.batch._network import Group, Network
+from reconciler.kinds.batch.job_definition import (
+    efa,
+    fitting,
+    image_preflight,
+    needs,
+)
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
-from reconciler.model import Address, Declared, Refused, Resource, ResourcePlan, Scope, Verb
-from reconciler.model.preflight import Fit, Ground
+from reconciler.model import (
+    Address,
+    Call,
+    Declared,
+    Environment,
+    Plan,
+    Refused,
+    Resource,
+    ResourcePlan,
+    Scope,
+    Step,
+    Verb,
+)
+from reconciler.model.preflight import Check, Checked, Fit, Ground
+from tests.support.reads import drive
 from tests.support.tables import cases
 
 HERE = Scope("123456789012", "eu-west-1", "aws", "e")
@@ -111,21 +131,31 @@ def test_pairs(job: Mapping[str, Any], environment: str, expected: str, check: s
         ("mpi", [{"groups": ["own"]}], [], "cannot True"),
         ("mpi", [{"interfaceType": "efa", "groups": ["own"]}], [], "cannot False"),
         ("mpi", [{"interfaceType": "efa", "groups": ["own"]}], [{"ipProtocol": "-1", "cidr": "10.0.0.0/8"}], "cannot False"),
-        ("mpi", [{"interfaceType": "efa", "groups": ["own"]}], [{"ipProtocol": "-1", "userIdGroupPairs": [{"groupId": "own"}]}], "fits True"),
+        ("mpi", [{"interfaceType": "efa", "groups": ["own"]}], [{"ipProtocol": "-1", "userIdGroupPairs": [{"groupId": "own"}]}], "cannot False"),
+        ("both", [{"interfaceType": "efa", "groups": ["own"]}], [{"ipProtocol": "-1", "userIdGroupPairs": [{"groupId": "own"}]}], "fits True"),
         ("mpi", [{"interfaceType": "efa-only", "groups": ["sg-1"]}], [], "unknown True"),
+        ("mpi", [{"interfaceType": "efa-only", "groups": ["sg-2"]}], [], "cannot False"),
+        ("mpi", [{"interfaceType": "efa-only", "groups": ["sg-2", "sg-3"]}], [], "fits True"),
     ],
 )  # fmt: skip
 def test_efa_needs_an_interface_in_a_group_open_to_itself(
     template: str | None, cards: list[Any], ingress: list[Any], expected: str
 ) -> None:
+    """In and out: a rule for every address does not stand in for one that names the group itself."""
+    itself = ingress if template == "both" else []
+    template = "mpi" if template == "both" else template
     resources = {"launchTemplate": {"launchTemplateName": template}} if template else {}
     made = [
         Resource(address=Address("computeEnvironments", "ce"), props={"computeResources": resources}),
         Resource(address=Address("launchTemplates", "mpi"), props={"launchTemplateData": {"networkInterfaces": cards}}),
-        Resource(address=Address("securityGroups", "own"), props={"ingress": ingress}),
+        Resource(address=Address("securityGroups", "own"), props={"ingress": ingress, "egress": itself}),
     ]
     ground = Ground(scope=HERE, declared=Declared({one.address: one for one in made}))
-    (found,) = efa.check(made[0], ("nodeProperties",), Network(), ground)
+    live = {
+        name: Group(id=name, vpc="vpc-1", out=None, open_to_itself=both)
+        for name, both in {"sg-2": (True, False), "sg-3": (True, True)}.items()
+    }
+    (found,) = efa.check(made[0], ("nodeProperties",), Network(groups=live), ground)
     assert f"{found.verdict} {found.certain}" == expected
 
 
@@ -137,18 +167,13 @@ URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/tools:1"
 
 
 def image(uri: str, replies: Mapping[str, Any], *, full: bool = False) -> tuple[str, frozenset[str] | None, list[str]]:
-    """The verdict about an image, its architectures, and what was asked, with these replies by operation."""
+    """The verdict about an image, its architectures, and what was asked; without the word on an unknown architecture."""
     needed = needs.of(definition({"vcpu": 1, "memory": 1, "image": []}) | {"containerProperties": {"image": uri}})
     ground = Ground(scope=HERE, declared=Declared({}), full=full)
-    asked: list[str] = []
-    reads = image_preflight.check(needed, ground)
-    try:
-        calls = next(reads)
-        while True:
-            asked += [call.operation for call in calls]
-            calls = reads.send(tuple(replies[call.operation] for call in calls))
-    except StopIteration as end:
-        (check,), architectures = end.value
+    ((check, *doubts), architectures), asked = drive(image_preflight.check(needed, ground), replies)
+    there = check.verdict is Fit.fits
+    assert [(one.check, one.verdict) for one in doubts] == [("architecture", "unknown")] * (there and not architectures)
+    assert all(one.hint or full or one.denied for one in doubts)
     return f"{check.verdict} {check.certain}", architectures, asked
 
 
@@ -172,6 +197,8 @@ def test_images_and_their_architectures() -> None:
     assert image(URI, one, full=True)[:2] == ("fits True", frozenset({"arm64"}))
     assert image(URI, one, full=True)[2] == [*one]
     assert image(URI, one | {"Get": Refused("NotDownloaded", "")}, full=True)[:2] == ("fits True", None)
+    denied = Refused("AccessDeniedException", "no")
+    assert image(URI, both | {"BatchGetImage": denied})[:2] == ("fits True", None)
 
     absent = Refused("ImageNotFoundException", "no")
     rules = {"pullThroughCacheRules": [{"ecrRepositoryPrefix": "team"}]}
@@ -184,6 +211,35 @@ def test_images_and_their_architectures() -> None:
     assert image(URI, {"DescribeImages": Refused("AccessDeniedException", "no")})[0] == "unknown True"
     for other in ("alpine", "public.ecr.aws/docker/library/alpine:3", URI.replace("eu-west-1", "us-east-1")):
         assert image(other, {}) == ("unknown True", None, [])
+
+
+# --- what people are told --------------------------------------------------------------------------------------------
+
+
+def test_equal_warnings_are_one_and_ignored_ones_none() -> None:
+    names = ("a", "b", "c", "d", "e", "f")
+    made = {one: Resource(address=Address("jobDefinitions", one), props={}) for one in names}
+    role = Check(check="trust", verdict=Fit.cannot, message="the role", hint="add it", reported=True)
+    size = dataclasses.replace(role, check="placement", message="too large", certain=False, alone=True)
+    quiet = dataclasses.replace(role, message="not told", reported=False)
+    found = [Checked(address=one.address, check=each) for one in made.values() for each in (role, size, quiet)]
+    env = Environment(name="e", resources={one.address: one for one in made.values()})
+    plan = Plan(scope=HERE, resources=())
+    told = [(one.code, one.address.split(".")[1], one.message) for one in problems(env, plan, found)]
+    also = "jobDefinitions.b, jobDefinitions.c, jobDefinitions.d and 2 more"
+    assert told[0] == ("cannot-run", "a", f"the role (also {also})")
+    assert told[1:] == [("may-not-run", one, "too large") for one in names]
+    ignored = {"": frozenset({"may-not-run"}), "jobDefinitions.a": frozenset({"cannot-run"})}
+    told = [(one.code, one.address) for one in problems(dataclasses.replace(env, ignored=ignored), plan, found)]
+    assert told == [("cannot-run", "jobDefinitions.b")]
+    stops = dataclasses.replace(role, final=True)
+    step = Step(id="s", address=made["a"].address, action=Call("batch", "RegisterJobDefinition"))
+    created = ResourcePlan(address=step.address, verb=Verb.CREATE, physical="a", before=None, after=None, steps=(step,))
+    plan = dataclasses.replace(plan, resources=(created,))
+    (error,) = problems(
+        dataclasses.replace(env, ignored=ignored), plan, [Checked(address=made["a"].address, check=stops)]
+    )
+    assert (error.warning, error.hint) == (False, "add it, or pass --preflight=off")
 
 
 def test_downloads_are_of_https_only() -> None:

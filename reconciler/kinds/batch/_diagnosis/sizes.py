@@ -82,6 +82,12 @@ def has_bundle(environment: Json) -> bool:
     return any(one in BUNDLES for one in items(at(environment, "computeResources", "instanceTypes")))
 
 
+def has_other_types(environment: Json) -> bool:
+    """Whether an environment may launch instances of more types than one."""
+    given = [str(one) for one in items(at(environment, "computeResources", "instanceTypes"))]
+    return len(given) > 1 or any("." not in one for one in given)
+
+
 def machines(reply: Mapping[str, Any]) -> tuple[Machine, ...]:
     """The types of a reply of DescribeInstanceTypes, the smallest first."""
     found = [

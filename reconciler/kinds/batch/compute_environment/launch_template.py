@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from reconciler.kinds.batch._egress import Addresses
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, mapping
 from reconciler.model import Declared, Effect, Finding, Json, Path, Resource, Template
@@ -118,3 +119,14 @@ def declared_data(template: Mapping[str, Any], declared: Declared) -> Mapping[st
     found = declared.resource("launchTemplates", key)
     data = found.props.get("launchTemplateData") if found else None
     return data if isinstance(data, Mapping) else None
+
+
+def addresses(template: Any, declared: Declared) -> Addresses:
+    """Whether instances get public addresses by a template as an environment names it, or by their subnet."""
+    if template is None:
+        return Addresses()
+    data = declared_data(mapping(template), declared)
+    if data is None:
+        return Addresses(given=None)
+    given = [card.get("associatePublicIpAddress") for _, card in entries(at(data, "networkInterfaces"))]
+    return Addresses(given=True in given, as_subnet=False not in given)

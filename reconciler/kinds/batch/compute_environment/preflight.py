@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch import _capacity_quotas as quotas
@@ -18,7 +19,7 @@ from reconciler.kinds.batch._network import ENVIRONMENTS, Network
 from reconciler.kinds.batch._role_preflight import Use
 from reconciler.kinds.batch.compute_environment import effects, instance_role, launch_template
 from reconciler.kinds.batch.compute_environment.launch_template import HERE
-from reconciler.kinds.common.declared import as_int, as_text, at, entries, items
+from reconciler.kinds.common.declared import as_int, as_text, at, items
 from reconciler.model import Json, Path, Reads, Refused, Resource
 from reconciler.model.preflight import Check, Fit, Ground
 
@@ -27,6 +28,11 @@ _ROLES: Final = (
     (("serviceRole",), "batch.amazonaws.com"),
     ((HERE, "spotIamFleetRole"), "spotfleet.amazonaws.com"),
 )
+# what AWS Batch cannot make an environment without, by the service role that it is given
+_SERVES: Final = {
+    effects.INSTANCES: ("ecs:CreateCluster", "autoscaling:CreateAutoScalingGroup"),
+    effects.FARGATE: ("ecs:CreateCluster", "ecs:RunTask"),
+}
 
 
 def preflight(environment: Resource, ground: Ground) -> Reads[Sequence[Check]]:
@@ -39,6 +45,7 @@ def preflight(environment: Resource, ground: Ground) -> Reads[Sequence[Check]]:
     on_hosts = effects.family(props) == effects.INSTANCES
     if on_hosts:
         found += yield from _check_zones(props, known, ground)
+        found += _check_group_of_hosts(environment, props, known, ground)
         found.append(_check_way_out(environment, props, known, ground))
         found += yield from _check_quotas(environment, props, ground)
     found += yield from counts.check(
@@ -99,28 +106,35 @@ def _check_vpc(props: Json, known: Network, ground: Ground) -> Iterator[Check]:
     named = networks.subnets_of(props)
     if not named:
         return
-    if not known.subnets:
-        yield _result(
-            "network", Fit.unknown, known.unread or "there are no such subnets", "subnets", denied=known.denied
-        )
+    if not known.subnets and known.unread:
+        yield _result("network", Fit.unknown, known.unread, "subnets", denied=known.denied)
         return
     absent = [one for one in named if one not in known.subnets]
     if absent:
         message = f"there is no subnet {', '.join(absent)} in {ground.scope.region}"
-        yield _result("network", Fit.cannot, message, "subnets", final=True)
+        yield _result("network", Fit.cannot, message, "subnets", hint="name subnets that exist", final=True)
         return
     vpcs = sorted({known.subnets[one].vpc for one in named})
     if len(vpcs) > 1:
         message = f"its subnets are in several VPCs: {', '.join(vpcs)}"
-        yield _result("network", Fit.cannot, message, "subnets", final=True)
+        yield _result("network", Fit.cannot, message, "subnets", hint="name subnets of one VPC", final=True)
         return
-    groups = [networks.group_of(one, known, ground) for one in networks.groups_of(props)]
-    strange = [one.id for one in groups if one is not None and one.vpc.startswith("vpc-") and one.vpc != vpcs[0]]
+    named_groups = networks.groups_of(props)
+    groups = [(one, networks.group_of(one, known, ground)) for one in named_groups]
+    gone = [one for one, group in groups if group is None and known.groups_read and _is_id(one)]
+    if gone:
+        message = f"there is no security group {', '.join(gone)} in {ground.scope.region}"
+        hint = "name groups that exist"
+        yield _result("network", Fit.cannot, message, "securityGroupIds", hint=hint, final=True)
+        return
+    strange = [group.id for _, group in groups if group and group.vpc.startswith("vpc-") and group.vpc != vpcs[0]]
     if strange:
-        message = f"{', '.join(strange)} is not in {vpcs[0]}, where its subnets are"
-        yield _result(
-            "network", Fit.cannot, message, "securityGroupIds", hint="name groups of the same VPC", final=True
-        )
+        message = f"{', '.join(strange)} {'is' if len(strange) == 1 else 'are'} not in {vpcs[0]}, where its subnets are"
+        hint = "name groups of the same VPC"
+        yield _result("network", Fit.cannot, message, "securityGroupIds", hint=hint, final=True)
+        return
+    if not known.groups_read and any(group is None for _, group in groups):
+        yield _result("network", Fit.unknown, known.unread, "securityGroupIds", denied=known.denied)
         return
     if not sum(known.subnets[one].free for one in named):
         message = "its subnets have no free addresses"
@@ -129,8 +143,31 @@ def _check_vpc(props: Json, known: Network, ground: Ground) -> Iterator[Check]:
     yield _result("network", Fit.fits, f"its subnets and groups are in {vpcs[0]}", "subnets")
 
 
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("sg-")
+
+
+def _check_group_of_hosts(environment: Resource, props: Json, known: Network, ground: Ground) -> Iterator[Check]:
+    """A cluster placement group is in one zone, and so must be the subnets. Other groups may span several."""
+    group = at(environment.props, HERE, "placementGroup")
+    own = ground.declared.resource("placementGroups", group) if group is not None else None
+    if own is None or own.props.get("strategy", "cluster") != "cluster":
+        return
+    zones = sorted({known.subnets[one].zone for one in networks.subnets_of(props) if one in known.subnets})
+    if len(zones) > 1:
+        named = f"{own.address.name} is a cluster placement group, which is in one zone"
+        message = f"{named}; its subnets are in {', '.join(zones)}"
+        hint = "name subnets of one zone"
+        yield _result("placementGroup", Fit.cannot, message, "subnets", certain=False, hint=hint)
+    elif zones:
+        message = f"the placement group {own.address.name} and its subnets are in {zones[0]}"
+        yield _result("placementGroup", Fit.fits, message, "subnets")
+
+
 def _check_way_out(environment: Resource, props: Json, known: Network, ground: Ground) -> Check:
-    answer = egress.find(props, egress.host(public=_public(environment, props, ground)), known, ground)
+    addresses = launch_template.addresses(at(environment.props, HERE, "launchTemplate"), ground.declared)
+    traveller = egress.host(addresses, eks=bool(props.get("eksConfiguration")))
+    answer = egress.find(props, traveller, known, ground)
     return _result(
         "egress",
         answer.verdict,
@@ -140,16 +177,6 @@ def _check_way_out(environment: Resource, props: Json, known: Network, ground: G
         hint=answer.hint,
         denied=answer.denied,
     )
-
-
-def _public(environment: Resource, props: Json, ground: Ground) -> bool | None:
-    """Whether a launch template gives instances public addresses; None if that is not known."""
-    if at(props, HERE, "launchTemplate") is None:
-        return False
-    data = launch_template.declared_data(at(environment.props, HERE, "launchTemplate"), ground.declared)
-    if data is None:
-        return None
-    return any(card.get("associatePublicIpAddress") is True for _, card in entries(at(data, "networkInterfaces")))
 
 
 # --- quotas ----------------------------------------------------------------------------------------------------------
@@ -169,18 +196,22 @@ def _check_quotas(environment: Resource, props: Json, ground: Ground) -> Reads[l
         code = quotas.code_of(kind, props)
         total = sum(most for _, most in wanted[code])
         found.append(_quota(environment, kind, code, values[code], total, wanted[code]))
+    if any(one.verdict is Fit.fits for one in found):  # instances of another class start instead
+        found = [one if one.certain else replace(one, reported=False) for one in found]
     return found
 
 
 def _quota(
     environment: Resource, kind: str, code: str, value: float | Refused, total: int, users: list[tuple[Resource, int]]
 ) -> Check:
-    noun = f"the quota {code} ({kind} instances)"
+    spot = "Spot " if at(environment.props, HERE, "type") == "SPOT" else ""
+    noun = f"the quota {code} ({kind} {spot}instances)"
     if isinstance(value, Refused):
         denied = "servicequotas:GetServiceQuota" if value.denied else ""
         return _result("quota", Fit.unknown, f"{noun} could not be read: {value}", "maxvCpus", denied=denied)
     hint = "request a higher quota in Service Quotas, or lower maxvCpus"
     if value <= 0:
+        hint = "request a higher quota in Service Quotas, or use other instance types"
         return _result("quota", Fit.cannot, f"{noun} is 0: no such instance starts", "maxvCpus", hint=hint)
     together = (
         f"maxvCpus of {len(users)} environments together is {total}" if len(users) > 1 else f"maxvCpus is {total}"
@@ -205,10 +236,19 @@ def _quota(
 
 def _check_roles(environment: Resource, props: Json, ground: Ground, *, joins: bool) -> Reads[list[Check]]:
     found: list[Check] = []
+    on_eks = bool(props.get("eksConfiguration"))
     for path, service in _ROLES:
         known = at(props, *map(str, path))
         if known is not None:
-            use = Use(path=path, declared=at(environment.props, *map(str, path)), known=known, service=service)
+            made = path == ("serviceRole",) and not on_eks and ground.live(environment) is None
+            serves = _SERVES.get(effects.family(props), ()) if made else ()
+            use = Use(
+                path=path,
+                declared=at(environment.props, *map(str, path)),
+                known=known,
+                service=service,
+                needs=[(action, "*") for action in serves],
+            )
             found += yield from _role_preflight.check(use, ground)
     known = at(props, HERE, "instanceRole")
     if known is not None:

@@ -205,20 +205,25 @@ def _as_requirement(side: dict[str, Any], legacy: str, kind: str) -> dict[str, A
 
 def with_role_arns(live: Any, want: Any) -> Any:
     """``live`` with the ARN of a role instead of its name, if ``want`` has the ARN of a role of that name."""
-    arns = {arn.rsplit("/", 1)[-1]: arn for arn in _roles(want)}
+    if all(role.startswith("arn:") for role in _roles(live)):
+        return live
+    arns = {arn.rsplit("/", 1)[-1]: arn for arn in _roles(want) if arn.startswith("arn:")}
     return _renamed(live, arns) if arns else live
 
 
 def _roles(value: Any) -> list[str]:
+    """The roles that containers and tasks name."""
     found: list[str] = []
     if isinstance(value, dict | Mapping):
         for name, item in value.items():
-            if type(item) is not str:
+            kind = type(item)
+            if kind is dict or (kind is list and item and type(item[0]) is dict):
                 found += _roles(item)
-            elif name in ROLE_MEMBERS and item.startswith("arn:"):
+            elif kind is str and name in ROLE_MEMBERS:
                 found.append(item)
     elif isinstance(value, list | tuple):
-        found += [arn for item in value if type(item) is not str for arn in _roles(item)]
+        for item in value:
+            found += _roles(item)
     return found
 
 

@@ -39,22 +39,35 @@ def check(environment: Resource, path: Path, known: Network, ground: Ground) -> 
     groups = [one for card in cards for one in items(card.get("groups"))]
     groups = groups or networks.groups_of(environment.props)
     opened = [_open_to_itself(one, known, ground) for one in groups]
-    if True in opened:
+    if (True, True) in opened:
         yield Ruling(check="efa", verdict=Fit.fits, message="the instances have an EFA interface", path=path)
     elif None in opened or not opened:
         yield Ruling(check="efa", verdict=Fit.unknown, message="the security group of EFA is not known", path=path)
     else:
-        message = "no security group of the EFA interface lets everything in from itself"
-        hint = "add an ingress rule for all protocols from the group itself"
-        yield Ruling(check="efa", verdict=Fit.cannot, message=message, path=path, hint=hint, certain=False)
+        shut = "in from itself" if all(one is not None and not one[0] for one in opened) else "out to itself"
+        message = f"no security group of the EFA interface lets everything {shut}"
+        hint = "add ingress and egress rules for all protocols that name the group itself: EFA needs both"
+        yield Ruling(
+            check="efa",
+            verdict=Fit.cannot,
+            message=message,
+            path=path,
+            hint=hint,
+            certain=False,
+            decides=False,  # it starts, and its nodes do not reach each other
+        )
 
 
-def _open_to_itself(value: Any, known: Network, ground: Ground) -> bool | None:
-    """Whether a group lets everything in from itself; None if that is not known."""
+def _open_to_itself(value: Any, known: Network, ground: Ground) -> tuple[bool, bool] | None:
+    """Whether a group lets everything in from itself, and out to itself; None if that is not known."""
     own = ground.declared.resource(networks.GROUPS, value)
     if own is not None:
-        rules = [rule for _, rule in entries(own.props.get("ingress")) if str(rule.get("ipProtocol")) == "-1"]
-        pairs = [mapping(pair) for rule in rules for pair in items(rule.get("userIdGroupPairs"))]
-        return any(ground.declared.resource(networks.GROUPS, pair.get("groupId")) is own for pair in pairs)
+        return _names_itself(own, "ingress", ground), _names_itself(own, "egress", ground)
     found = known.groups.get(value) if isinstance(value, str) else None
     return None if found is None else found.open_to_itself
+
+
+def _names_itself(group: Resource, member: str, ground: Ground) -> bool:
+    rules = [rule for _, rule in entries(group.props.get(member)) if str(rule.get("ipProtocol")) == "-1"]
+    pairs = [mapping(pair) for rule in rules for pair in items(rule.get("userIdGroupPairs"))]
+    return any(ground.declared.resource(networks.GROUPS, pair.get("groupId")) is group for pair in pairs)

@@ -103,8 +103,15 @@ def _platform(needs: Needs, place: Place) -> Ruling:
     if needs.platform == offered:
         return Ruling(check="platform", verdict=Fit.fits, message=f"runs on {offered}", path=path)
     message = f"the job definition is for {needs.platform}, the environment runs {offered}"
-    hint = f"use a queue for {needs.platform}"
+    other = f", or set platformCapabilities: [{offered}]" if _may_move(needs, offered) else ""
+    hint = f"declare a queue with {needs.platform} environments{other}"
     return Ruling(check="platform", verdict=Fit.cannot, message=message, path=path, hint=hint, final=False)
+
+
+def _may_move(needs: Needs, platform: str) -> bool:
+    """Whether the job could be declared for this platform as it is."""
+    alone = not needs.multinode and not any(one.gpus for one in needs.hosts)
+    return alone and {needs.platform, platform} == {"EC2", "FARGATE"}
 
 
 def _check_most(needs: Needs, place: Place) -> Iterator[Ruling]:
@@ -119,8 +126,8 @@ def _check_most(needs: Needs, place: Place) -> Iterator[Ruling]:
         return
     total = sum((one for one in amounts if one is not None), Decimal(0))
     verdict = Fit.fits if total <= most else Fit.cannot
-    of_nodes = " in all" if needs.multinode else ""
-    message = f"{_number(total)} vCPU{'s' * (total != 1)}{of_nodes}, and maxvCpus is {most}"
+    of_all = " on all nodes" if needs.multinode else _of_all(needs.hosts[0])
+    message = f"{_number(total)} vCPU{'s' * (total != 1)}{of_all}, and maxvCpus is {most}"
     hint = "" if verdict is Fit.fits else f"raise maxvCpus to {_number(total)} or more, or request less"
     yield Ruling(check="maxvCpus", verdict=verdict, message=message, path=path, hint=hint)
 
@@ -135,7 +142,8 @@ def _check_nodes(needs: Needs, place: Place) -> Iterator[Ruling]:
     groups = items(resources.get("securityGroupIds"))
     if len(groups) > MOST_GROUPS:
         message = f"multi-node jobs take {MOST_GROUPS} security groups; the environment has {len(groups)}"
-        yield Ruling(check="multinode", verdict=Fit.cannot, message=message, path=path)
+        hint = f"name at most {MOST_GROUPS} in securityGroupIds"
+        yield Ruling(check="multinode", verdict=Fit.cannot, message=message, path=path, hint=hint)
         return
     message = f"{len(needs.hosts)} range{'s' * (len(needs.hosts) != 1)} of nodes on On-Demand instances"
     yield Ruling(check="multinode", verdict=Fit.fits, message=message, path=path)
@@ -146,7 +154,8 @@ def _check_fargate(needs: Needs, place: Place, images: frozenset[str] | None) ->
     spot = at(place.props, "computeResources", "type") == "FARGATE_SPOT"
     if spot and needs.spot_refused:
         path: Path = ("containerProperties", "runtimePlatform", "operatingSystemFamily")
-        yield Ruling(check="platform", verdict=Fit.cannot, message=needs.spot_refused, path=path)
+        hint = "use an environment of type: FARGATE"
+        yield Ruling(check="platform", verdict=Fit.cannot, message=needs.spot_refused, path=path, hint=hint)
     for kind, check in ((VCPU, "vcpu"), (MEMORY, "memory")):
         for need in needs.hosts:
             amount = _amount(need, kind)
@@ -159,7 +168,7 @@ def _check_fargate(needs: Needs, place: Place, images: frozenset[str] | None) ->
     if images is not None:
         path = needs.hosts[0].images[0][0] if needs.hosts and needs.hosts[0].images else ()
         verdict = Fit.fits if needs.architecture in images else Fit.cannot
-        message = f"the image is for {_words(images)}, and the job runs on {needs.architecture}"
+        message = f"{_image_for(images)}, and the job runs on {needs.architecture}"
         hint = "" if verdict is Fit.fits else "set runtimePlatform.cpuArchitecture, or build the image for both"
         yield Ruling(check="architecture", verdict=verdict, message=message, path=path, hint=hint, final=False)
 
@@ -187,7 +196,7 @@ def _check_host(needs: Needs, need: Need, place: Place, images: frozenset[str] |
     bundle = next((one for one in names if one in offers.BUNDLES), "")
     if need.gpus and names and all(one in offers.BUNDLES for one in names):
         path = need.paths.get(GPU, need.path)
-        message = f"{_number(need.gpus)} GPU, and {bundle} has no instance types with GPUs"
+        message = f"{_number(need.gpus)} GPU{'s' * (need.gpus != 1)}, and {bundle} has no instance types with GPUs"
         yield Ruling(check="gpu", verdict=Fit.cannot, message=message, path=path, hint="name types with GPUs")
         return
     if place.offers is None:
@@ -199,11 +208,13 @@ def _check_host(needs: Needs, need: Need, place: Place, images: frozenset[str] |
         listed = [one for one in place.offers if offers.belongs(one.type, need.instance_type)]
         if not listed:
             message = f"the nodes need {need.instance_type}, which is not among {', '.join(names)}"
-            yield Ruling(check="instanceType", verdict=Fit.cannot, message=message, path=need.path)
+            hint = f"add {need.instance_type} to instanceTypes, or name one of these in instanceType"
+            yield Ruling(check="instanceType", verdict=Fit.cannot, message=message, path=need.path, hint=hint)
             return
     if not listed:
         message = f"{place.where} has none of {', '.join(names) or 'its instance types'}"
-        yield Ruling(check="types", verdict=Fit.cannot, message=message, path=need.path)
+        hint = "use types that are offered there, or subnets in other zones"
+        yield Ruling(check="types", verdict=Fit.cannot, message=message, path=need.path, hint=hint)
         return
     yield from _judge(list(_rules(needs, need, images)), listed, bundle)
 
@@ -236,9 +247,11 @@ def _judge(rules: list[_Rule], listed: Sequence[Offer], bundle: str) -> Iterator
     elif open_ones:
         yield from _undecided(rules, open_ones)
     else:
-        message = f"no one of the instance types has {' with '.join(rule.wanted for rule in rules)}"
-        wanted = max(rules, key=lambda rule: sum(rule.holds(one) is False for one in listed))
-        yield Ruling(check="together", verdict=Fit.cannot, message=message, path=wanted.path, certain=sure)
+        failing = [rule for rule in rules if any(rule.holds(one) is False for one in listed)]
+        message = f"no single instance type has {' and '.join(rule.wanted for rule in failing)}"
+        wanted = max(failing, key=lambda rule: sum(rule.holds(one) is False for one in listed))
+        hint = "request less, or add a type that has all of it"
+        yield Ruling(check="together", verdict=Fit.cannot, message=message, path=wanted.path, certain=sure, hint=hint)
 
 
 def _undecided(rules: list[_Rule], open_ones: Sequence[tuple[Offer, list[bool | None]]]) -> Iterator[Ruling]:
@@ -263,7 +276,7 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
     yield _Rule(
         check="vcpu",
         holds=lambda one: _vcpus_fit(vcpus, one, eks=eks),
-        wanted=f"{_number(vcpus)} vCPU{'s' * (vcpus != 1)}",
+        wanted=f"{_number(vcpus)} vCPU{'s' * (vcpus != 1)}{_of_all(need)}",
         best=lambda listed: _most(listed, lambda one: one.vcpus, "vCPUs"),
         path=need.paths.get(VCPU, need.path),
         hint=lambda listed: f"request at most {max(one.vcpus for one in listed)}, or add a larger type",
@@ -272,18 +285,18 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
     yield _Rule(
         check="memory",
         holds=lambda one: None if memory is None else memory_fits(float(memory), one, eks=eks),
-        wanted=f"{_number(memory)} MiB of memory",
+        wanted=f"{_number(memory)} MiB of memory{_of_all(need)}",
         best=_memory_of,
         path=need.paths.get(MEMORY, need.path),
-        hint=lambda listed: f"{max(one.usual_memory for one in listed)} MiB is what most have for jobs",
+        hint=lambda listed: f"request at most {_most_memory(listed, eks=eks)}, or add a larger type",
         known=memory is not None,
     )
     if gpus is None or gpus > 0:
         yield _Rule(
             check="gpu",
             holds=lambda one: None if gpus is None or one.gpus is None else gpus <= one.gpus,
-            wanted=f"{_number(gpus)} GPU{'s' * (gpus != 1)}",
-            best=lambda listed: _most(listed, lambda one: one.gpus or 0, "GPUs"),
+            wanted=f"{_number(gpus)} GPU{'s' * (gpus != 1)}{_of_all(need)}",
+            best=_gpus_of,
             path=need.paths.get(GPU, need.path),
             hint=lambda _: "add an instance type with as many GPUs",
             known=gpus is not None,
@@ -292,7 +305,7 @@ def _rules(needs: Needs, need: Need, images: frozenset[str] | None) -> Iterator[
         yield _Rule(
             check="architecture",
             holds=lambda one: bool(images & one.architectures),
-            wanted=f"an image for {_words(images)}",
+            wanted=_image_for(images),
             best=lambda listed: f"the instances have {_words({each for one in listed for each in one.architectures})}",
             path=need.images[0][0] if need.images else need.path,
             hint=lambda _: "build the image for both, or use instances of its architecture",
@@ -320,8 +333,21 @@ def _memory_of(listed: Sequence[Offer]) -> str:
     best = max(listed, key=lambda one: (one.usual_memory, one.type))
     if best.registered is not None:
         return f"{best.type} has registered {best.registered} MiB"
-    most = "" if len(listed) == 1 else "the largest, "
-    return f"{most}{best.type} has {best.memory} MiB less what the system takes"
+    most = best.type if len(listed) == 1 else f"the largest, {best.type},"
+    return f"{most} has {best.memory} MiB less what the system takes"
+
+
+def _most_memory(listed: Sequence[Offer], *, eks: bool) -> int:
+    """What to request at most, in MiB."""
+    return max(int(offers.ON_EKS * one.memory) if eks else one.usual_memory for one in listed)
+
+
+def _gpus_of(listed: Sequence[Offer]) -> str:
+    if all(one.gpus == 0 for one in listed):
+        return f"{listed[0].type} has none" if len(listed) == 1 else "none of the types has any"
+    if all(one.gpus is None for one in listed):
+        return f"{listed[0].type} has a part of one" if len(listed) == 1 else "the types have parts of one"
+    return _most(listed, lambda one: one.gpus or 0, "GPUs")
 
 
 def _most(listed: Sequence[Offer], amount: Callable[[Offer], int], noun: str) -> str:
@@ -339,8 +365,16 @@ def _amount(need: Need, kind: str) -> Decimal | None:
     return {VCPU: need.vcpus, MEMORY: need.memory, GPU: need.gpus}[kind]
 
 
+def _of_all(need: Need) -> str:
+    return f" for its {len(need.images)} containers" if len(need.images) > 1 else ""
+
+
 def _number(value: Any) -> str:
     return "an unknown number of" if value is None else f"{value.normalize():f}"
+
+
+def _image_for(architectures: frozenset[str]) -> str:
+    return f"the image is for {_words(architectures)}" if architectures else "the images have no architecture in common"
 
 
 def _words(values: Iterable[str]) -> str:

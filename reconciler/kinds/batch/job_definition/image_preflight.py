@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition.needs import Needs
@@ -64,6 +64,15 @@ def parse(uri: str) -> Image | None:
     return Image(**{name: text or "" for name, text in found.groupdict().items()}) if found else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doubt:
+    """Why the architectures of an image that is there are not known."""
+
+    why: str
+    hint: str = ""
+    denied: str = ""
+
+
 def check(needs: Needs, ground: Ground) -> Reads[tuple[list[Check], frozenset[str] | None]]:
     """A check of each image, and the architectures that all have; None if these are not known."""
     named = list(dict.fromkeys(_named(needs)))
@@ -76,7 +85,12 @@ def check(needs: Needs, ground: Ground) -> Reads[tuple[list[Check], frozenset[st
             continue
         check, architectures = yield from _check_image(path, uri, ground)
         found.append(check)
-        known += [architectures] if architectures is not None else []
+        if isinstance(architectures, _Doubt):
+            doubt = architectures
+            more = {"hint": doubt.hint, "denied": doubt.denied}
+            found.append(replace(_result(path, Fit.unknown, doubt.why, **more), check="architecture"))
+        elif architectures is not None:
+            known.append(architectures)
     return found, frozenset.intersection(*known) if known else None
 
 
@@ -93,7 +107,7 @@ def _result(path: Path, verdict: Fit, message: str, **more: Any) -> Check:
     return Check(check="image", verdict=verdict, message=message, path=path, reported=True, **more)
 
 
-def _check_image(path: Path, uri: str, ground: Ground) -> Reads[tuple[Check, frozenset[str] | None]]:
+def _check_image(path: Path, uri: str, ground: Ground) -> Reads[tuple[Check, frozenset[str] | _Doubt | None]]:
     image = parse(uri)
     if image is None:
         message = f"{uri} is not in a private registry of Amazon ECR: not checked"
@@ -111,7 +125,7 @@ def _check_image(path: Path, uri: str, ground: Ground) -> Reads[tuple[Check, fro
         hint = "restore it, or push it again"
         return _result(path, Fit.cannot, f"{image} is archived, and cannot be pulled", hint=hint), None
     architectures = yield from _architectures(image, str(detail.get("imageManifestMediaType") or ""), ground)
-    of = f", for {' and '.join(sorted(architectures))}" if architectures else ""
+    of = f", for {' and '.join(sorted(architectures))}" if isinstance(architectures, frozenset) else ""
     return _result(path, Fit.fits, f"{image} is there{of}"), architectures
 
 
@@ -153,26 +167,33 @@ def _is_cached(image: Image, ground: Ground) -> Reads[bool | None]:
     return any(one == "ROOT" or image.repository.startswith(f"{one}/") for one in prefixes)
 
 
-def _architectures(image: Image, media_type: str, ground: Ground) -> Reads[frozenset[str] | None]:
+def _architectures(image: Image, media_type: str, ground: Ground) -> Reads[frozenset[str] | _Doubt]:
     if media_type not in _LISTS and not ground.full:
-        return None
+        hint = "pass --preflight=full to read it"
+        return _Doubt(why=f"{image} is for one platform, which its manifest does not name", hint=hint)
     accepted = list(_LISTS if media_type in _LISTS else _SINGLE)
     (reply,) = yield (Call("ecr", "BatchGetImage", {**image.where, "acceptedMediaTypes": accepted}),)
     if isinstance(reply, Refused):
-        return None
+        denied = "ecr:BatchGetImage" if reply.denied else ""
+        return _Doubt(why=f"the manifest of {image} could not be read: {reply}", denied=denied)
     manifest = _json(mapping(next(iter(items(reply.get("images"))), None)).get("imageManifest"))
     if "manifests" in manifest:
         named = [mapping(mapping(one).get("platform")).get("architecture") for one in items(manifest["manifests"])]
-        return frozenset(_ARCHITECTURES[one] for one in named if one in _ARCHITECTURES) or None
+        known = frozenset(_ARCHITECTURES[one] for one in named if one in _ARCHITECTURES)
+        return known or _Doubt(why=f"the manifest of {image} names no platform of AWS Batch")
     digest = as_text(mapping(manifest.get("config")).get("digest"))
-    return (yield from _of_config(image, digest)) if digest and ground.full else None
+    found = (yield from _of_config(image, digest)) if digest and ground.full else None
+    return found or _Doubt(why=f"the architecture of {image} could not be read from its configuration")
 
 
-def _of_config(image: Image, digest: str) -> Reads[frozenset[str] | None]:
+def _of_config(image: Image, digest: str) -> Reads[frozenset[str] | _Doubt | None]:
     """The architecture in the configuration of an image of one platform."""
     params = {"registryId": image.account, "repositoryName": image.repository, "layerDigest": digest}
     (reply,) = yield (Call("ecr", "GetDownloadUrlForLayer", params),)
-    url = None if isinstance(reply, Refused) else as_text(reply.get("downloadUrl"))
+    if isinstance(reply, Refused):
+        denied = "ecr:GetDownloadUrlForLayer" if reply.denied else ""
+        return _Doubt(why=f"the configuration of {image} could not be read: {reply}", denied=denied)
+    url = as_text(reply.get("downloadUrl"))
     if not url:
         return None
     (body,) = yield (Call(DOWNLOAD, "Get", {"url": url}),)

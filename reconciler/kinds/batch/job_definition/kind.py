@@ -221,7 +221,7 @@ def expand(props: Json) -> Json:
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Both sides with vCPUs and memory in the same notation, and with roles by ARN."""
-    left, right = dict(container_fields.with_role_arns(live.props, want.props)), dict(want.props)
+    left, right = dict(container_fields.with_role_arns(live.props, want.declared)), dict(want.declared)
     for member, same in (("containerProperties", container_fields.same_notation), ("nodeProperties", _nodes)):
         one, two = left.get(member), right.get(member)
         if isinstance(one, Mapping) and isinstance(two, Mapping):
@@ -311,7 +311,7 @@ ACCESS = Access(
     preflight=(
         *("batch:DescribeComputeEnvironments", "ecs:ListContainerInstances", "ecs:DescribeContainerInstances"),
         *("ecr:DescribeImages", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribePullThroughCacheRules"),
-        *("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:SimulatePrincipalPolicy"),
+        *("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:SimulatePrincipalPolicy", "logs:DescribeLogGroups"),
         *("ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"),
         *("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "servicequotas:GetServiceQuota"),
     ),

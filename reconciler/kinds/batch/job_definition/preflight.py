@@ -18,11 +18,20 @@ from reconciler.kinds.batch import _instance_offers as instances
 from reconciler.kinds.batch import _network as networks
 from reconciler.kinds.batch._instance_offers import Offer
 from reconciler.kinds.batch._network import Network
-from reconciler.kinds.batch.compute_environment import effects
-from reconciler.kinds.batch.job_definition import efa, fitting, image_preflight, needs, role_preflight
+from reconciler.kinds.batch.compute_environment import effects, launch_template
+from reconciler.kinds.batch.job_definition import (
+    efa,
+    fitting,
+    image_preflight,
+    log_preflight,
+    needs,
+    reach,
+    role_preflight,
+)
 from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE
 from reconciler.kinds.batch.job_definition.fitting import Place, Ruling
 from reconciler.kinds.batch.job_definition.needs import Needs
+from reconciler.kinds.batch.job_definition.reach import Reach
 from reconciler.kinds.common.declared import as_text, at, entries, items
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Address, Call, Declared, Json, Reads, Refused, Resource, Verb
@@ -32,18 +41,25 @@ QUEUES: Final = "jobQueues"
 ORDER, MEMBER = "computeEnvironmentOrder", "computeEnvironment"
 ENVIRONMENTS: Final = "computeEnvironments"
 _SHOWN: Final = 2  # reasons in one sentence
+_NFS: Final = 2049
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Pair:
-    """A queue, and one of its environments: its name and properties (None if unknown), its cluster if it is live."""
+    """A queue, and one of its environments: its name and properties (None if unknown), its cluster if it is live.
+    ``enabled``: both are.
+    """
 
     queue: Resource
     name: str
     props: Json | None
     own: Resource | None = None
     cluster: str = ""
+    enabled: bool = True
     about: tuple[Address, ...] = ()
+
+
+_Judged = tuple[_Pair, list[Ruling]]
 
 
 def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
@@ -57,10 +73,11 @@ def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
     if ground.concerns(definition.address):
         found, architectures = yield from image_preflight.check(needed, ground)
         found += yield from role_preflight.check(definition, needed, ground)
+        found += yield from log_preflight.check(ground.props(definition), ground)
     pairs = yield from _pairs(ground)
     offered = yield from _offers_of(pairs)
     zones = yield from _zones_of(pairs, ground)
-    judged: list[tuple[_Pair, list[Ruling]]] = []
+    judged: list[_Judged] = []
     for pair in pairs:
         place = _place(pair, offered, zones)
         rulings = fitting.rulings(needed, place, architectures) if pair.props is not None else [_NOT_KNOWN]
@@ -69,24 +86,76 @@ def preflight(definition: Resource, ground: Ground) -> Reads[Sequence[Check]]:
             seen = [replace(one, registered=known.get(one.type)) for one in place.offers]
             rulings = fitting.rulings(needed, replace(place, offers=seen), architectures) if known else rulings
         if pair.props is not None and all(one.verdict is not Fit.cannot for one in rulings):
-            rulings = [*rulings, *(yield from _around(needed, pair, pair.props, ground))]
+            rulings = [*rulings, *(yield from _around(definition, needed, pair, pair.props, ground))]
         judged.append((pair, rulings))
     found += [_check(pair, ruling) for pair, rulings in judged for ruling in rulings]
+    if needed.platform == EC2:
+        found += yield from _check_hosts(definition, judged, ground)
     return [*found, _placement(judged)]
 
 
-def _around(needed: Needs, pair: _Pair, props: Json, ground: Ground) -> Reads[list[Ruling]]:
+def _check_hosts(definition: Resource, judged: Sequence[_Judged], ground: Ground) -> Reads[list[Check]]:
+    """The roles of the instances that may run it, each once."""
+    found: list[Check] = []
+    seen: list[Any] = []
+    for pair, rulings in judged:
+        if pair.own is None or pair.props is None or any(one.verdict is Fit.cannot for one in rulings):
+            continue
+        role = at(pair.props, "computeResources", "instanceRole")
+        if role not in seen and ground.concerns(definition.address, pair.own.address):
+            seen.append(role)
+            found += yield from role_preflight.check_hosts(definition, pair.own, pair.props, ground)
+    return found
+
+
+def _around(definition: Resource, needed: Needs, pair: _Pair, props: Json, ground: Ground) -> Reads[list[Ruling]]:
     """What is around a job that fits: its way out where it has a network interface of its own, and the quota."""
     found: list[Ruling] = []
-    if needed.multinode or needed.platform == FARGATE:
-        traveller = egress.node() if needed.multinode else egress.task(public=needed.public_address)
-        found.append(_way_out(needed, traveller, props, (yield from networks.read(ground)), ground))
+    if needed.platform in (EC2, FARGATE):
+        known = yield from networks.read(ground)
+        reached = reach.of(ground.props(definition), ground)
+        found += [
+            _way_out(needed, one, props, known, ground) for one in _travellers(needed, reached, pair, known, ground)
+        ]
+        found += _check_file_systems(reached, props, known, ground)
     if pair.own is not None and any(one.efa for one in needed.hosts):
         known = yield from networks.read(ground)
         found += efa.check(pair.own, next(one.path for one in needed.hosts if one.efa), known, ground)
     if needed.platform == EC2:
         found += yield from _within_quota(needed, props)
     return found
+
+
+def _check_file_systems(reached: Reach, props: Json, known: Network, ground: Ground) -> Iterator[Ruling]:
+    """Whether the security groups let jobs mount their volumes of Amazon EFS."""
+    groups = egress.blocked(props, _NFS, known, ground) if reached.file_systems else ""
+    if groups:
+        yield Ruling(
+            check="egress",
+            verdict=Fit.cannot,
+            message=f"the security groups let no TCP to port {_NFS} of Amazon EFS out ({groups})",
+            path=reached.file_systems,
+            certain=False,
+            hint=f"add an egress rule for TCP {_NFS}",
+            decides=False,
+        )
+
+
+def _travellers(
+    needed: Needs, reached: Reach, pair: _Pair, known: Network, ground: Ground
+) -> Iterator[egress.Traveller]:
+    """Who needs a way out for a job. What instances need to join the cluster is the environment's own check."""
+    wanted = {"endpoints": reached.endpoints, "internet": reached.internet}
+    if needed.platform == FARGATE:
+        yield egress.task(public=needed.public_address, **wanted)
+        return
+    if needed.multinode:
+        yield egress.node()
+    props = pair.props or {}
+    template = at(pair.own.props if pair.own else props, "computeResources", "launchTemplate")
+    addresses = launch_template.addresses(template, ground.declared)
+    if egress.find(props, egress.host(addresses), known, ground).verdict is Fit.fits:
+        yield egress.job_on_host(addresses, **wanted)
 
 
 def _way_out(needed: Needs, traveller: egress.Traveller, props: Json, known: Network, ground: Ground) -> Ruling:
@@ -97,10 +166,10 @@ def _way_out(needed: Needs, traveller: egress.Traveller, props: Json, known: Net
         verdict=answer.verdict,
         message=answer.message,
         path=path,
-        certain=answer.certain and not needed.multinode,
+        certain=answer.certain and needed.platform == FARGATE,
         hint=answer.hint,
         denied=answer.denied,
-        decides=not needed.multinode,
+        decides=needed.platform == FARGATE,
         final=False,
     )
 
@@ -148,11 +217,23 @@ def _check(pair: _Pair, ruling: Ruling) -> Check:
 # --- the answer ------------------------------------------------------------------------------------------------------
 
 
-def _placement(judged: Sequence[tuple[_Pair, list[Ruling]]]) -> Check:
+def _placement(judged: Sequence[_Judged]) -> Check:
     """Whether any environment can run it: it cannot only where none of any queue can."""
     if not judged:
         message = "no queue with a compute environment is declared here"
         return Check(check="placement", verdict=Fit.unknown, message=message)
+    enabled = [one for one in judged if one[0].enabled]
+    answer = _answer(enabled or judged)
+    if answer.verdict is not Fit.cannot or len(enabled) in (0, len(judged)):
+        return answer
+    other = _answer([one for one in judged if not one[0].enabled])
+    if other.verdict is not Fit.fits:
+        return other if other.verdict is Fit.unknown else _answer(judged)
+    message = f"{answer.message}; {other.message}, and is DISABLED"
+    return replace(answer, message=message, hint=f"set state: ENABLED, or {answer.hint}", final=False)
+
+
+def _answer(judged: Sequence[_Judged]) -> Check:
     refusals = [
         (pair, [one for one in rulings if one.decides and one.verdict is Fit.cannot]) for pair, rulings in judged
     ]
@@ -174,6 +255,7 @@ def _placement(judged: Sequence[tuple[_Pair, list[Ruling]]]) -> Check:
         certain=all(any(one.certain for one in refused) for _, refused in refusals),
         reported=True,
         final=all(any(one.certain and one.final for one in refused) for _, refused in same),
+        alone=True,
         path=first.path,
         hint=first.hint,
         about=tuple(dict.fromkeys(address for pair, _ in judged for address in pair.about)),
@@ -214,11 +296,17 @@ def _pair(queue: Resource, own: Resource | None, name: str, known: Mapping[str, 
         item = known.get(name)
         shown, cluster = name.rpartition("/")[2], str((item or {}).get("ecsClusterArn") or "")
         about = tuple(_moving(ground, (queue, ORDER)))
-        return _Pair(queue=queue, name=shown, props=item, cluster=cluster, about=about)
+        return _Pair(queue=queue, name=shown, props=item, cluster=cluster, about=about, enabled=_enabled(queue, item))
     live = ground.live(own)
     cluster = str(live.extra.get("ecsClusterArn") or "") if live else ""
     about = tuple(_moving(ground, (queue, ORDER), (own, "computeResources")))
-    return _Pair(queue=queue, name=own.address.name, props=ground.props(own), own=own, cluster=cluster, about=about)
+    name, props = own.address.name, ground.props(own)
+    enabled = _enabled(queue, props)
+    return _Pair(queue=queue, name=name, props=props, own=own, cluster=cluster, about=about, enabled=enabled)
+
+
+def _enabled(queue: Resource, environment: Json | None) -> bool:
+    return "DISABLED" not in (queue.props.get("state"), (environment or {}).get("state"))
 
 
 def _moving(ground: Ground, *named: tuple[Resource, str]) -> Iterator[Address]:
@@ -244,15 +332,15 @@ def _offers_of(pairs: Sequence[_Pair]) -> Reads[list[Offer] | Refused]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Zones:
-    """The zones that offer each type, and the zone of each subnet; empty where that is not known."""
+    """The zones that offer each type, None where that is not known, and the zone of each subnet."""
 
-    of_types: Mapping[str, frozenset[str]]
+    of_types: Mapping[str, frozenset[str]] | None
     of_subnets: Mapping[str, str]
 
     def of(self, props: Json) -> list[str]:
         """The zones of an environment; empty if one of them is not known."""
         named = networks.subnets_of(props)
-        if not self.of_types or len(named) < len(items(at(props, "computeResources", "subnets"))):
+        if self.of_types is None or len(named) < len(items(at(props, "computeResources", "subnets"))):
             return []
         found = [self.of_subnets.get(one) for one in named]
         return sorted({one for one in found if one}) if all(found) else []
@@ -261,11 +349,11 @@ class _Zones:
 def _zones_of(pairs: Sequence[_Pair], ground: Ground) -> Reads[_Zones]:
     """As the environments themselves ask: so that it is asked once."""
     if not any(_types(pair.props) for pair in pairs):
-        return _Zones(of_types={}, of_subnets={})
+        return _Zones(of_types=None, of_subnets={})
     known = yield from networks.read(ground)
     declared = ground.declared.section(ENVIRONMENTS)
     offered = yield from instances.read_zones(sorted({name for one in declared for name in _types(ground.props(one))}))
-    of_types = {} if isinstance(offered, Refused) else offered
+    of_types = None if isinstance(offered, Refused) else offered
     return _Zones(of_types=of_types, of_subnets={name: subnet.zone for name, subnet in known.subnets.items()})
 
 
@@ -280,7 +368,8 @@ def _place(pair: _Pair, offered: list[Offer] | Refused, zones: _Zones) -> Place:
     here = zones.of(props) if pair.own is not None else []
     if not here:
         return Place(name=pair.name, props=props, offers=mine)
-    mine = [one for one in mine if not zones.of_types.get(one.type, frozenset()).isdisjoint(here)]
+    of_types = zones.of_types or {}
+    mine = [one for one in mine if not of_types.get(one.type, frozenset()).isdisjoint(here)]
     return Place(name=pair.name, props=props, offers=mine, where=", ".join(here))
 
 

@@ -1,0 +1,81 @@
+"""Reads JSON replies of REST services as they are written.
+
+botocore makes numbers of text and ``false`` of anything, which the check of replies (:mod:`.replies`) must not see. And
+it looks for each member of a model in each object of a reply, of which a page of job definitions has thousands: here
+the members of a shape are found once, and those of an object looked up as they come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from botocore.parsers import ResponseParserFactory, RestJSONParser
+
+Read = Callable[[Any], Any]
+_AS_THEY_ARE: Final = frozenset({"string", "character", "boolean", "integer", "long", "float", "double"})
+
+
+class _AsWritten(RestJSONParser):
+    """Leaves numbers and booleans as they are in the JSON, so that a check sees what AWS sent."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._structures: dict[str, Read] = {}
+
+    def _default(self, _: Any, value: Any) -> Any:
+        return value
+
+    _handle_boolean = _handle_integer = _handle_long = _handle_float = _handle_double = _default
+
+    def _handle_structure(self, shape: Any, value: Any) -> Any:
+        return self._structure(shape)(value)
+
+    def _structure(self, shape: Any) -> Read:
+        if shape.is_document_type or shape.is_tagged_union:
+            return partial(super()._handle_structure, shape)  # type: ignore[misc]
+        if shape.name in self._structures:
+            return self._structures[shape.name]
+        members: dict[str, tuple[str, Read | None]] = {}
+
+        def read(value: Any) -> Any:
+            if value is None:
+                return None
+            found = {}
+            for key, item in value.items():
+                if item is not None and (member := members.get(key)):
+                    name, inner = member
+                    found[name] = item if inner is None else inner(item)
+            return found
+
+        self._structures[shape.name] = read  # before its members, which may be of the same shape
+        for name, member in shape.members.items():
+            members[member.serialization.get("name", name)] = (name, self._reads(member))
+        return read
+
+    def _reads(self, shape: Any) -> Read | None:
+        """How a value of ``shape`` is read; None where it is left as it is."""
+        if shape.type_name in _AS_THEY_ARE and not shape.serialization.get("jsonvalue"):
+            return None
+        if shape.type_name == "structure":
+            return self._structure(shape)
+        if shape.type_name == "list" and not shape.serialization.get("location"):
+            each = self._reads(shape.member)
+            return list if each is None else lambda value: [None if item is None else each(item) for item in value]
+        return partial(self._parse_shape, shape)  # type: ignore[attr-defined]
+
+
+class Parsers(ResponseParserFactory):
+    """botocore's parsers, one for each protocol; those of REST services with JSON are the above."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made: dict[str, Any] = {}
+
+    def create_parser(self, protocol_name: str) -> Any:
+        """The parser of a protocol."""
+        if protocol_name not in self._made:
+            own = protocol_name == "rest-json"
+            self._made[protocol_name] = _AsWritten() if own else super().create_parser(protocol_name)
+        return self._made[protocol_name]
