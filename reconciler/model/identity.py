@@ -18,10 +18,10 @@ def once_for_each_object(make: Callable[[Of], Made]) -> Callable[[Of], Made]:
     known: dict[int, tuple[Any, Made]] = {}
 
     @wraps(make)
-    def made(one: Of) -> Made:
+    def remembered(one: Of) -> Made:
         found = known.get(id(one))
         if found is None:
             found = known[id(one)] = (one, make(one))
         return found[1]
 
-    return made
+    return remembered

@@ -261,7 +261,7 @@ def _items(check: Check) -> Check:
             return True
         if not value or type(value[0]) is not dict:
             return all(map(check, value))
-        known = repr(value)  # differs for whatever a check could tell apart
+        known = repr(value)  # differs for whatever a check could distinguish
         if known in valid:
             return True
         if not all(map(check, value)):
