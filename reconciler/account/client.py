@@ -150,6 +150,7 @@ class AwsClient:
         self.on_exchange: Callable[[Exchange], None] | None = None
         self.skew = 0.0
         self._clients: dict[tuple[str, bool], Any] = {}
+        self._tried: set[tuple[str, bool]] = set()  # clients that lacked an operation, and were made of the full model
         self._shapes = Shapes()
         self._lock = threading.Lock()
         self._noted = threading.local()
@@ -163,8 +164,10 @@ class AwsClient:
             return known
         with self._lock:  # creating clients is not thread-safe in botocore
             known = self._clients.get((service, once)) or self._created(service, once=once)
-            if operation and not _has(known, operation) and self.session.models.use_whole(service):
-                known = self._created(service, once=once)
+            if operation and (service, once) not in self._tried and not _has(known, operation):
+                self._tried.add((service, once))
+                if self.session.models.use_whole(service):
+                    known = self._created(service, once=once)
             self._clients[service, once] = known
             return known
 
@@ -185,7 +188,7 @@ class AwsClient:
     def in_region(self, region: str) -> AwsClient:
         """The same credentials in another Region; its requests are counted here."""
         found = copy.copy(self)
-        vars(found).update(session=replace(self.session, region_name=region), _clients={})
+        vars(found).update(session=replace(self.session, region_name=region), _clients={}, _tried=set())
         return found
 
     def elsewhere(self) -> str:

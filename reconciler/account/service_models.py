@@ -82,10 +82,9 @@ class ServiceModels(Loader):
                 self._called.setdefault(service, set()).add(operation)
 
     def use_whole(self, service: str) -> bool:
-        """Make the next clients of a service from its full model. False where that was so before."""
-        before = service in self._whole or self._cut_of(service) is None
+        """Make the next clients of a service from its full model. False where all are, as there is no other."""
         self._whole.add(service)
-        return not before
+        return self._cut_of(service) is not None
 
     def resolved(self, prefixes: Iterable[str]) -> None:
         """Keep the endpoints of services, by the prefixes of their names, for the next run."""

@@ -15,6 +15,7 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+from reconciler.account.client import AwsClient, RegionSession
 from reconciler.account.cut_models import cut, cut_pages
 from reconciler.account.service_models import ServiceModels, directory_for
 from tests.support.clients import client_of
@@ -167,7 +168,6 @@ def test_a_run_that_calls_more_keeps_both(kept: Path) -> None:
     assert "DescribeInstances" not in client(models, "ec2").meta.service_model.operation_names
     assert models.use_whole("ec2")
     assert "DescribeInstances" in client(models, "ec2").meta.service_model.operation_names
-    assert not models.use_whole("ec2")
     models.called("ec2", "DescribeInstances")
     models.save()
 
@@ -177,6 +177,24 @@ def test_a_run_that_calls_more_keeps_both(kept: Path) -> None:
         "DescribeInstances",
     }
     assert [*kept.glob(".*")] == []
+
+
+def test_every_client_of_a_service_gets_what_it_lacks(kept: Path) -> None:
+    """Those for reads and for writes, and of another Region: each was made of the cut-down model."""
+    models = ServiceModels([], kept)
+    session = botocore.session.Session()
+    session.register_component("data_loader", models)
+    session.set_credentials("test", "test")
+    here = AwsClient(RegionSession(session, "eu-west-1", models))
+    there = here.in_region("eu-west-2")
+    for aws in (here, there):
+        assert aws.offers("logs", "DescribeLogGroups")
+
+    assert "CreateLogGroup" in here.client("logs", "CreateLogGroup", once=True).meta.service_model.operation_names
+    assert here.offers("logs", "DescribeLogStreams")
+    assert there.offers("logs", "DescribeLogStreams")
+    assert not there.offers("logs", "DescribeNothing")
+    assert there.client("logs", "DescribeNothing") is there.client("logs", "DescribeLogGroups")
 
 
 def test_nothing_is_written_where_nothing_is_new(kept: Path) -> None:
