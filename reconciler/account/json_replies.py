@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any, Final
 
 from botocore.parsers import ResponseParserFactory, RestJSONParser
@@ -23,6 +24,8 @@ class _AsWritten(RestJSONParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._structures: dict[str, Read] = {}
+        self._complete: dict[str, Read] = {}  # with all their members, for every thread
+        self._lock = Lock()
 
     def _default(self, _: Any, value: Any) -> Any:
         return value
@@ -30,7 +33,12 @@ class _AsWritten(RestJSONParser):
     _handle_boolean = _handle_integer = _handle_long = _handle_float = _handle_double = _default
 
     def _handle_structure(self, shape: Any, value: Any) -> Any:
-        return self._structure(shape)(value)
+        read = self._complete.get(shape.name)
+        if read is None:
+            with self._lock:  # a reader that lacks members would lose what AWS sent
+                read = self._structure(shape)
+                self._complete.update(self._structures)
+        return read(value)
 
     def _structure(self, shape: Any) -> Read:
         if shape.is_document_type or shape.is_tagged_union:
@@ -42,8 +50,8 @@ class _AsWritten(RestJSONParser):
         def read(value: Any) -> Any:
             if value is None:
                 return None
-            found = {}
-            for key, item in value.items():
+            found: dict[str, Any] = {}
+            for key, item in value.items() if members else ():
                 if item is not None and (member := members.get(key)):
                     name, inner = member
                     found[name] = item if inner is None else inner(item)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
@@ -49,6 +50,7 @@ class Shapes:
     def __init__(self) -> None:
         self._of_reply: dict[tuple[str, str], Check] = {}
         self._known: dict[tuple[str, str], Check] = {}
+        self._lock = threading.Lock()
 
     def wrong(self, model: Any, parsed: dict[str, Any]) -> str:
         """Why ``parsed`` is no reply to the operation ``model``; empty if it may be one."""
@@ -56,8 +58,9 @@ class Shapes:
         check = self._of_reply.get(key)
         if check is None:
             shape = model.output_shape
-            check = self._structure(shape, key[0], whole=True) if shape is not None else _anything
-            self._of_reply[key] = check
+            with self._lock:  # no other thread sees the checks of a shape before all its members have theirs
+                check = self._structure(shape, key[0], whole=True) if shape is not None else _anything
+                self._of_reply[key] = check
         return "" if check(parsed) else next(_reasons(model.output_shape, parsed, "", whole=True), "it cannot be read")
 
     def _check(self, shape: Any, service: str) -> Check | None:
