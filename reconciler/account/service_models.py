@@ -33,9 +33,11 @@ from botocore.loaders import Loader
 
 from reconciler.account.cut_models import Model, cut, cut_pages
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 # Services of which botocore itself makes clients, for credentials: their operations are all kept
 _BOTOCORES: Final = frozenset({"sso", "sso-oidc", "sts"})
+# Operations that botocore itself calls: to find the Region of a bucket, and for buckets of one zone
+_ALSO: Final[Mapping[str, frozenset[str]]] = {"s3": frozenset({"CreateSession", "HeadBucket"})}
 CACHE_DIR: Final = "RECONCILE_CACHE_DIR"
 _SERVICE, _RULES, _PAGES = "service-2", "endpoint-rule-set-1", "paginators-1"
 _ENDPOINTS: Final = "endpoints"
@@ -117,7 +119,9 @@ class ServiceModels(Loader):
         whole, pages = load(service, _SERVICE), {}
         with suppress(DataNotFoundError):
             pages = load(service, _PAGES)
-        wanted = set(whole["operations"]) if service in _BOTOCORES else operations | kept
+        wanted = (
+            set(whole["operations"]) if service in _BOTOCORES else operations | kept | _ALSO.get(service, frozenset())
+        )
         found = {_SERVICE: cut(whole, wanted), _RULES: load(service, _RULES)}
         return {"source": source, **found, _PAGES: cut_pages(pages, wanted)}
 

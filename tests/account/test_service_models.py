@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import botocore.session
+import botocore.utils
 import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
@@ -195,6 +197,17 @@ def test_every_client_of_a_service_gets_what_it_lacks(kept: Path) -> None:
     assert there.offers("logs", "DescribeLogStreams")
     assert not there.offers("logs", "DescribeNothing")
     assert there.client("logs", "DescribeNothing") is there.client("logs", "DescribeLogGroups")
+
+
+def test_what_botocore_calls_itself_is_kept(kept: Path) -> None:
+    """A bucket in another Region is found by botocore, which asks for its head."""
+    models = ServiceModels([], kept)
+    models.called("s3", "GetObject")
+    models.save()
+    found = client(ServiceModels([], kept), "s3")
+    assert {*found.meta.service_model.operation_names} == {"CreateSession", "GetObject", "HeadBucket"}
+    source = Path(botocore.utils.__file__).read_text()
+    assert {*re.findall(r"_client\.(\w+)\(", source)} <= {"create_session", "head_bucket"}
 
 
 def test_nothing_is_written_where_nothing_is_new(kept: Path) -> None:
