@@ -69,7 +69,7 @@ def test_replies_are_read_as_botocore_reads_them(batch: Any) -> None:
         shape = batch.operation_model(name).output_shape
         for body in [*(made(shape, chance) for _ in range(100 if LONG else 12)), {}, [], "x"]:
             found, expected = parsed(ours, body, shape), parsed(theirs, body, shape)
-            assert found == expected or isinstance(found, type) and isinstance(expected, type), (name, body)
+            assert found == expected or (isinstance(found, type) and isinstance(expected, type)), (name, body)
 
 
 def test_a_thread_does_not_read_with_half_of_a_shape(batch: Any) -> None:
