@@ -195,7 +195,7 @@ class AwsClient:
         """What answered so far where that is not AWS itself: the endpoint's name, its URL, or URLs of services."""
         if self.endpoint and self.endpoint.name:
             return self.endpoint.name
-        urls = {service: created.meta.endpoint_url for (service, _), created in sorted(self._clients.items())}
+        urls = {service: created.meta.endpoint_url for (service, _), created in sorted(self._clients.copy().items())}
         services: dict[str, list[str]] = {}
         for service, url in urls.items():
             if shown := _not_of_aws(url):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from reconciler.account import client as aws
 from reconciler.account.client import AwsClient, Endpoint
 from reconciler.model import EMPTY, Scope
+
+MOST_KEPT: Final = 32  # accounts: the clients of one take some megabytes
 
 _Key = tuple[str | None, str | None, tuple[tuple[str, str], ...], Endpoint | None]
 
@@ -39,8 +42,13 @@ class Connections:
         with self._lock:
             once = self._locks.setdefault(key, threading.Lock())
         with once:  # the others of its account wait for it, those of other accounts do not
-            if key not in self._known:
+            found = self._known.pop(key, None)
+            if found is None:
                 client = aws.connect(region=region, profile=profile, role=role, endpoint=endpoint)
-                self._known[key] = (client, aws.identity(client, environment))
-        client, scope = self._known[key]
+                found = client, aws.identity(client, environment)
+            with self._lock:
+                self._known[key] = found  # as the last, since it is used last
+                if len(self._known) > MOST_KEPT:
+                    del self._known[next(iter(self._known))]
+        client, scope = found
         return client, replace(scope, environment=environment)

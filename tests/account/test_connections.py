@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from reconciler.account import client
-from reconciler.account.connections import Connections
+from reconciler.account.connections import MOST_KEPT, Connections
+from reconciler.model import Scope
 from reconciler.model.problems import Problem, Problems
 
 HERE = "logGroups:\n  /{name}: {{}}\n"
@@ -56,3 +57,21 @@ def test_what_failed_is_tried_again(shell: Any, monkeypatch: pytest.MonkeyPatch)
     assert first is second is third
     assert (scope.environment, other.environment) == ("two", "three")
     assert shared.connect("four", region="us-east-1")[0] is not first
+
+
+def test_those_of_many_accounts_are_not_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fleet of hundreds of accounts keeps the clients of those that were used last."""
+    made: list[str] = []
+    monkeypatch.setattr(client, "connect", lambda **facts: made.append(facts["profile"]))
+    monkeypatch.setattr(client, "identity", lambda _, name: Scope("1", "eu-west-1", "aws", name))
+    shared = Connections()
+    for number in range(MOST_KEPT):
+        shared.connect("one", region=None, profile=str(number))
+    shared.connect("again", region=None, profile="0")
+    assert len(made) == MOST_KEPT
+
+    shared.connect("more", region=None, profile="more")
+    shared.connect("again", region=None, profile="0")
+    assert made[MOST_KEPT:] == ["more"]
+    shared.connect("again", region=None, profile="1")
+    assert made[MOST_KEPT:] == ["more", "1"]
