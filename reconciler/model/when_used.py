@@ -34,6 +34,8 @@ class StandIn:
         self._where = module, name
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_where":  # of a copy that has no content yet
+            raise AttributeError(name)
         if name != "_it":
             return getattr(self._it, name)
         module, part = self._where
