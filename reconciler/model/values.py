@@ -52,8 +52,8 @@ class Deferred(Mapping[str, Any]):
         self._made: Mapping[str, Any] = EMPTY
 
     def _content(self) -> Mapping[str, Any]:
-        if self._make:
-            self._made, self._make = self._make(), None
+        if make := self._make:  # kept here: another thread may be as far
+            self._made, self._make = make(), None
         return self._made
 
     def __getitem__(self, key: str) -> Any:

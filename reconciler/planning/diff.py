@@ -117,13 +117,11 @@ def _surely_equal_by_key(left: Any, right: Any, key: str, each: FieldNode) -> bo
     """Whether two lists have equal items, each with a key of its own, in any order."""
     if type(left) is not list or type(right) is not list or len(left) != len(right):
         return False
-    by_key = {item.get(key): item for item in right if type(item) is dict}
-    if len(by_key) != len(right) or len({item.get(key) for item in left if type(item) is dict}) != len(left):
+    by_key = {name: item for item in right if type(item) is dict and type(name := item.get(key)) is str}
+    names = {name for item in left if type(item) is dict and type(name := item.get(key)) is str}
+    if len(by_key) != len(right) or len(names) != len(left):
         return False
-    return all(
-        type(name := item.get(key)) is str and name in by_key and _surely_equal(item, by_key[name], each)
-        for item in left
-    )
+    return all((other := by_key.get(item[key])) is not None and _surely_equal(item, other, each) for item in left)
 
 
 def _implied_by_absence(name: str, item: Any, node: FieldNode, *, computed: bool = True) -> bool:
@@ -152,8 +150,8 @@ def _without_computed(left: Any, right: Any, node: FieldNode) -> Any:
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         key = node.facts.key
         if key:
-            by_key = {item.get(key): item for item in right if isinstance(item, Mapping)}
-            partners = [by_key.get(item.get(key)) if isinstance(item, Mapping) else None for item in left]
+            by_key = {str(item.get(key)): item for item in right if isinstance(item, Mapping)}
+            partners = [by_key.get(str(item.get(key))) if isinstance(item, Mapping) else None for item in left]
         else:
             partners = [*right, *[None] * len(left)][: len(left)]
         return [_without_computed(item, other, node.item_node()) for item, other in zip(left, partners, strict=True)]

@@ -71,6 +71,11 @@ def test_no_phantom_differences(live: dict[str, Any], wanted: dict[str, Any], re
         ({"set": ["a"]}, {"set": ["a", "b"]}, {"set": (["a"], ["a", "b"])}),
         ({"env": [{"name": "A", "value": "1"}]}, {"env": [{"name": "A", "value": "2"}]}, {"env.A.value": ("1", "2")}),
         ({"env": [{"name": "__A", "value": "1"}]}, {}, {"env.__A.value": ("1", MISSING)}),
+        (
+            {"env": [{"name": ["A"]}]},
+            {"env": [{"name": ["B"]}]},
+            {"env.['A']": ({}, MISSING), "env.['B']": (MISSING, {})},
+        ),
         ({"list": ["a", "b"]}, {"list": ["b", "a"]}, {"list": (["a", "b"], ["b", "a"])}),
         ({"rows": [{"x": 1}]}, {"rows": [{"x": 2}]}, {"rows.0.x": (1, 2)}),
         ({"filled": 1}, {"filled": 2}, {"filled": (1, 2)}),
