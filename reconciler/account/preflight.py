@@ -5,6 +5,7 @@ The kinds define the calls and judge the replies (``Kind.preflight``). What cann
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,10 +16,12 @@ from reconciler.account.reader import Reader
 from reconciler.model import Address, Declared, Environment, Kind, Plan, Reads, Reply, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
-from reconciler.model.preflight import DOWNLOAD, Asked, Check, Checked, Fit, Ground, Level
+from reconciler.model.preflight import DOWNLOAD, Asked, Check, Checked, Checks, Fit, Ground, Level
 from reconciler.model.problems import Problem
 
 SHOWN: Final = 3  # further addresses in one sentence
+ALIKE: Final = 10  # warnings of one check with the same way out, but about other objects; more are one
+NONE: Final = Checks()
 
 
 def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, asked: Asked) -> tuple[Checked, ...]:
@@ -32,19 +35,16 @@ def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Pla
         full=asked.level is Level.full,
         narrow=asked.narrow,
     )
-    jobs: dict[Address, Callable[[], Sequence[Check]]] = {}
+    jobs: dict[Address, Callable[[], Sequence[Check] | Checks]] = {}
     for item in plan.resources:
         run, declared = kinds[item.address.section].preflight, env.resources.get(item.address)
         if run is not None and declared is not None and item.want is not None:
             jobs[item.address] = partial(reader.drive, _with_downloads(run(declared, ground)))
-    return tuple(
-        Checked(address=address, check=found)
-        for address, result in reader.run_all(jobs).items()
-        for found in _found(result)
-    )
+    found = ((address, _found(result)) for address, result in reader.run_all(jobs).items())
+    return tuple(Checked(address=address, checks=checks) for address, checks in found if checks != NONE)
 
 
-def _with_downloads(reads: Reads[Sequence[Check]]) -> Reads[Sequence[Check]]:
+def _with_downloads(reads: Reads[Sequence[Check] | Checks]) -> Reads[Sequence[Check] | Checks]:
     """``reads``, whose downloads of signed URLs are answered here, and never reach a client of AWS."""
     try:
         calls = next(reads)
@@ -56,17 +56,18 @@ def _with_downloads(reads: Reads[Sequence[Check]]) -> Reads[Sequence[Check]]:
             )
             calls = reads.send(replies)
     except StopIteration as end:
-        found: Sequence[Check] = end.value
+        found: Sequence[Check] | Checks = end.value
         return found
 
 
-def _found(result: Sequence[Check] | BaseException) -> Sequence[Check]:
+def _found(result: Sequence[Check] | Checks | BaseException) -> Checks:
     if isinstance(result, Unreadable):
         denied = result.call.action if result.refused.denied else ""
-        return (Check(check="reads", verdict=Fit.unknown, message=f"{result.call} refused: {result}", denied=denied),)
+        message = f"{result.call} refused: {result}"
+        return Checks(own=(Check(check="reads", verdict=Fit.unknown, message=message, denied=denied),))
     if isinstance(result, BaseException):
         raise result
-    return result
+    return result if isinstance(result, Checks) else Checks(own=tuple(result))
 
 
 def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Problem]:
@@ -75,17 +76,34 @@ def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Pro
     resources (their role, their image, their way out) is one, with their addresses.
     """
     changing = {item.address for item in plan.resources if item.steps and item.verb.value != "noop"}
-    reported = [one for one in found if one.check.reported and one.check.verdict is Fit.cannot]
     errors: list[Problem] = []
     warnings: dict[tuple[str, ...], list[Problem]] = {}
-    for one in reported:
-        problem = _problem(env, one.address, one.check, changing)
-        if not problem.warning:
-            errors.append(problem)
-        elif not env.ignores(problem.code, one.address):
-            own_place = str(one.address) if one.check.alone else ""
-            warnings.setdefault((problem.code, problem.message, problem.hint, own_place), []).append(problem)
-    return [*errors, *map(_together, warnings.values())]
+    for one in found:
+        for check in one.each():
+            if not check.reported or check.verdict is not Fit.cannot:
+                continue
+            problem = _problem(env, one.address, check, changing)
+            if not problem.warning:
+                errors.append(problem)
+            elif not env.ignores(problem.code, one.address):
+                own_place = str(one.address) if check.alone else ""
+                key = (check.check, problem.code, problem.hint, own_place, problem.message)
+                warnings.setdefault(key, []).append(problem)
+    return [*errors, *_few({key: _together(same) for key, same in warnings.items()})]
+
+
+def _few(warnings: Mapping[tuple[str, ...], Problem]) -> Iterator[Problem]:
+    """Those that differ by the object that they are about alone are one where they are many."""
+    counts = Counter(key[:-1] for key in warnings)
+    seen: set[tuple[str, ...]] = set()
+    for (*alike, _), problem in warnings.items():
+        kind = tuple(alike)
+        if counts[kind] <= ALIKE:
+            yield problem
+        elif kind not in seen:
+            more = f"{counts[kind] - 1} more like this are in --format json"
+            yield replace(problem, message=f"{problem.message}; {more}")
+        seen.add(kind)
 
 
 def _together(same: Sequence[Problem]) -> Problem:

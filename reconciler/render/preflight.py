@@ -2,26 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from reconciler.model import Address, Resource
 from reconciler.model.paths import dotted
-from reconciler.model.preflight import Checked, Fit
+from reconciler.model.preflight import Check, Checked, Fit, Placed
 from reconciler.render.mask import Mask
+
+#: Rows of queues with environments; of more than these only those that say why a resource does not run are written.
+MOST: Final = 10_000
+_PLACEMENT: Final = "placement"
 
 
 def rows(found: Sequence[Checked], resources: Mapping[Address, Resource], mask: Mask) -> list[dict[str, Any]]:
-    """Each check, with its place in YAML. ``permission`` is the action that was not permitted, where that is why."""
-    return [_row(one, resources[one.address], mask) for one in found]
+    """Each check, with its place in YAML. ``permission`` is the action that was not permitted, where that is why.
+
+    In large estates a row is about an environment in all its queues, and where one fits it is left out, as are those
+    of resources that can run elsewhere; ``omitted`` in the row ``placement`` is how many there are.
+    """
+    size = sum(_size(one.checks.placed) for one in found)
+    write = _few if size > MOST else _all
+    return [row for one in found for row in write(one, resources[one.address], mask)]
 
 
-def _row(one: Checked, resource: Resource, mask: Mask) -> dict[str, Any]:
-    check, pos = one.check, resource.at(one.check.path)
+def _size(placed: Placed | None) -> int:
+    return sum(len(placed.checks[kind]) for _, _, kind in placed.pairs) if placed else 0
+
+
+def _all(one: Checked, resource: Resource, mask: Mask) -> Iterator[dict[str, Any]]:
+    yield from (_row(check, resource, mask) for check in one.checks.own)
+    if (placed := one.checks.placed) is not None:
+        for queue, environment, kind in placed.pairs:
+            yield from (_row(check, resource, mask, queue, environment) for check in placed.checks[kind])
+    yield from (_row(check, resource, mask) for check in one.checks.after)
+
+
+def _few(one: Checked, resource: Resource, mask: Mask) -> Iterator[dict[str, Any]]:
+    yield from (_row(check, resource, mask) for check in one.checks.own)
+    runs = any(check.check == _PLACEMENT and check.verdict is Fit.fits for check in one.checks.after)
+    placed = one.checks.placed
+    wanted: dict[Any, list[Check]] = {}
+    for kind, checks in placed.checks.items() if placed else ():
+        wanted[kind] = [each for each in checks if each.verdict is not Fit.fits and (each.reported or not runs)]
+    written = 0
+    for environment, kind in dict.fromkeys((name, kind) for _, name, kind in placed.pairs) if placed else ():
+        yield from (_row(check, resource, mask, "", environment) for check in wanted[kind])
+        written += len(wanted[kind])
+    for check in one.checks.after:
+        if check.check == _PLACEMENT:
+            yield {**_row(check, resource, mask), "omitted": _size(placed) - written}
+        else:
+            yield _row(check, resource, mask)
+
+
+def _row(check: Check, resource: Resource, mask: Mask, queue: str = "", environment: str = "") -> dict[str, Any]:
+    pos = resource.at(check.path)
     return {
-        "address": mask.text(str(one.address)),
-        "queue": mask.text(check.queue) or None,
-        "environment": mask.text(check.environment) or None,
+        "address": mask.text(str(resource.address)),
+        "queue": mask.text(queue or check.queue) or None,
+        "environment": mask.text(environment or check.environment) or None,
         "check": check.check,
         "verdict": check.verdict.value,
         "certainty": None if check.verdict is Fit.unknown else "certain" if check.certain else "likely",
@@ -39,10 +80,29 @@ def summary(found: Sequence[Checked]) -> str:
     """The number of checks by verdict: ``Preflight: 12 checks fit, 1 cannot, 2 unknown.``"""
     if not found:
         return "Preflight: nothing to check."
-    counts = {fit: sum(one.check.verdict is fit for one in found) for fit in Fit}
+    counts = _counts(found)
     parts = [f"{counts[Fit.fits]} check{'s' * (counts[Fit.fits] != 1)} fit"]
     parts[0] += "s" * (counts[Fit.fits] == 1)
     parts += [f"{counts[fit]} {fit.value}" for fit in (Fit.cannot, Fit.unknown) if counts[fit]]
-    denied = sorted({one.check.denied for one in found if one.check.denied})
+    denied = sorted({check.denied for one in found for check in one.each() if check.denied})
     allow = f" (not permitted: {', '.join(denied)})" if denied else ""
     return f"Preflight: {', '.join(parts)}{allow}."
+
+
+def _counts(found: Sequence[Checked]) -> Counter[Fit]:
+    """The number of checks by verdict, in every queue."""
+    counts: Counter[Fit] = Counter()
+    known: dict[int, Counter[Fit]] = {}
+    for one in found:
+        counts.update(check.verdict for part in (one.checks.own, one.checks.after) for check in part)
+        placed = one.checks.placed
+        if placed is None:
+            continue
+        if id(placed) not in known:
+            times = Counter(kind for _, _, kind in placed.pairs)
+            known[id(placed)] = Counter()
+            for kind, checks in placed.checks.items():
+                for check in checks:
+                    known[id(placed)][check.verdict] += times[kind]
+        counts.update(known[id(placed)])
+    return counts

@@ -40,7 +40,20 @@ class Use:
 
 
 def check(use: Use, ground: Ground) -> Reads[list[Check]]:
-    """Whether it exists, trusts the service, and allows what is needed."""
+    """Whether it exists, trusts the service, and allows what is needed: once for all that need the same of it."""
+    declared = is_declared(use.declared, ground) if use.profile else ground.declared.resource("roles", use.declared)
+    needs = frozenset(action for action, _ in use.needs) if declared else tuple(use.needs)
+    facts = (repr(use.declared), repr(use.known), use.path, use.service, use.profile, needs)
+    return (yield from ground.shared.read_once(("role", *facts), lambda: _check(use, ground)))
+
+
+def is_declared(profile: Any, ground: Ground) -> bool:
+    """Whether an instance profile and its role are declared: their verdicts need no questions."""
+    found = ground.declared.resource("instanceProfiles", profile)
+    return found is not None and ground.declared.resource("roles", found.props.get("role")) is not None
+
+
+def _check(use: Use, ground: Ground) -> Reads[list[Check]]:
     value = use.declared
     if use.profile:
         profile = ground.declared.resource("instanceProfiles", value)

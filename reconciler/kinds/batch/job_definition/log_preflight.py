@@ -24,7 +24,7 @@ _OPTIONS: Final = ("logConfiguration", "options")
 def check(props: Json, ground: Ground) -> Reads[list[Check]]:
     """A check of each log group that the containers of a definition name, and that AWS does not make."""
     found: list[Check] = []
-    declared = {_name(one, ground): one for one in ground.declared.section(GROUPS)}
+    declared = ground.shared.once("log groups", lambda: {_name(one, ground) for one in ground.declared.section(GROUPS)})
     for name, path in _named(props, ground.scope.region).items():
         if name in declared:
             found.append(_result(path, Fit.fits, f"the log group {name} is declared here"))

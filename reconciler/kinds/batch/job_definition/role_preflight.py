@@ -8,21 +8,23 @@ https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch import _role_preflight
 from reconciler.kinds.batch._role_preflight import Use
-from reconciler.kinds.batch.job_definition import container_fields, image_preflight
+from reconciler.kinds.batch.job_definition import container_fields, image_facts
 from reconciler.kinds.batch.job_definition.container_checks import FARGATE
 from reconciler.kinds.batch.job_definition.needs import Needs
+from reconciler.kinds.batch.job_definition.sites import Site
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Json, Path, Reads, Resource, Scope
 from reconciler.model.preflight import Check, Ground
 from reconciler.model.stand_ins import unknown_values
 
 SECRETS: Final = "secrets"
+_INSTANCE_ROLE: Final = ("computeResources", "instanceRole")
 EXECUTION, JOB = ("executionRoleArn",), ("jobRoleArn", "taskRoleArn")
 _REPOSITORY: Final = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 
@@ -67,24 +69,43 @@ def _needs(containers: list[Json], needs: Needs, ground: Ground) -> Iterator[tup
             yield from _of_log(item, ground.scope)
 
 
+def of_hosts(definition: Resource, hosts: Sequence[Site], ground: Ground) -> Hashable:
+    """What the verdicts about the roles of these hosts depend on. Of roles that are declared the actions are enough."""
+    path, wanted = _wanted_of_hosts(definition, ground)
+    declared = ground.shared.once(
+        ("hosts declared", tuple(one.name for one in hosts)),
+        lambda: all(
+            _role_preflight.is_declared(at(one.own.props, *_INSTANCE_ROLE), ground) for one in hosts if one.own
+        ),
+    )
+    return path, tuple(dict.fromkeys(action for action, _ in wanted)) if declared else tuple(wanted)
+
+
 def check_hosts(definition: Resource, hosts: Resource, props: Json, ground: Ground) -> Reads[list[Check]]:
     """Whether the instances of an environment may do for a job what they do: a check of their role's permissions."""
-    role = ("computeResources", "instanceRole")
-    known = at(props, *role)
-    listed = list(holders(ground.props(definition)))
-    wanted = [each for _, holder, inside in listed for each in _of_hosts(holder, inside, ground.scope)]
+    known = at(props, *_INSTANCE_ROLE)
+    path, wanted = _wanted_of_hosts(definition, ground)
     if not wanted or known is None or ":role/" in (as_text(known) or ""):
         return []
-    use = Use(
-        path=listed[0][0],
-        declared=at(hosts.props, *role),
+    found = yield from _role_preflight.check(_use_of_hosts(hosts, known, path, wanted), ground)
+    return [replace(one, environment=hosts.address.name) for one in found if one.check == "permissions"]
+
+
+def _wanted_of_hosts(definition: Resource, ground: Ground) -> tuple[Path, list[tuple[str, str]]]:
+    listed = list(holders(ground.props(definition)))
+    wanted = [each for _, holder, inside in listed for each in _of_hosts(holder, inside, ground.scope)]
+    return listed[0][0] if listed else (), wanted
+
+
+def _use_of_hosts(hosts: Resource, known: Any, path: Path, wanted: Sequence[tuple[str, str]]) -> Use:
+    return Use(
+        path=path,
+        declared=at(hosts.props, *_INSTANCE_ROLE),
         known=known,
         service="ec2.amazonaws.com",
         needs=wanted,
         profile=True,
     )
-    found = yield from _role_preflight.check(use, ground)
-    return [replace(one, environment=hosts.address.name) for one in found if one.check == "permissions"]
 
 
 def _of_hosts(holder: Json, containers: list[Json], scope: Scope) -> Iterator[tuple[str, str]]:
@@ -120,7 +141,7 @@ def _of_secret(source: str, scope: Scope) -> Iterator[tuple[str, str]]:
 
 
 def _of_image(item: Json, scope: Scope) -> Iterator[tuple[str, str]]:
-    image = image_preflight.parse(as_text(item.get("image")) or "")
+    image = image_facts.parse(as_text(item.get("image")) or "")
     if image is not None:
         yield "ecr:GetAuthorizationToken", "*"
         arn = f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.repository}"
