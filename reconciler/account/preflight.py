@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from reconciler.account.downloads import download
 from reconciler.account.reader import Reader
@@ -22,6 +22,7 @@ from reconciler.model.problems import Problem
 SHOWN: Final = 3  # further addresses in one sentence
 ALIKE: Final = 10  # warnings of one check with the same way out, but about other objects; more are one
 NONE: Final = Checks()
+_Told: TypeAlias = tuple[Address, Check]
 
 
 def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, asked: Asked) -> tuple[Checked, ...]:
@@ -77,48 +78,56 @@ def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Pro
     """
     changing = {item.address for item in plan.resources if item.steps and item.verb.value != "noop"}
     errors: list[Problem] = []
-    warnings: dict[tuple[str, ...], list[Problem]] = {}
+    warnings: dict[tuple[str, ...], list[_Told]] = {}
     for one in found:
         for check in one.each():
             if not check.reported or check.verdict is not Fit.cannot:
                 continue
-            problem = _problem(env, one.address, check, changing)
-            if not problem.warning:
-                errors.append(problem)
-            elif not env.ignores(problem.code, one.address):
+            if _blocks(one.address, check, changing):
+                errors.append(_problem(env, one.address, check, blocks=True))
+            elif not env.ignores(_code(check), one.address):
                 own_place = str(one.address) if check.alone else ""
-                key = (check.check, problem.code, problem.hint, own_place, problem.message)
-                warnings.setdefault(key, []).append(problem)
-    return [*errors, *_few({key: _together(same) for key, same in warnings.items()})]
+                key = (check.check, _code(check), check.hint, own_place, check.message)
+                warnings.setdefault(key, []).append((one.address, check))
+    return [*errors, *_few(env, warnings)]
 
 
-def _few(warnings: Mapping[tuple[str, ...], Problem]) -> Iterator[Problem]:
+def _few(env: Environment, warnings: Mapping[tuple[str, ...], Sequence[_Told]]) -> Iterator[Problem]:
     """Those that differ by the object that they are about alone are one where they are many."""
     counts = Counter(key[:-1] for key in warnings)
     seen: set[tuple[str, ...]] = set()
-    for (*alike, _), problem in warnings.items():
+    for (*alike, _), same in warnings.items():
         kind = tuple(alike)
         if counts[kind] <= ALIKE:
-            yield problem
+            yield _together(env, same, "")
         elif kind not in seen:
-            more = f"{counts[kind] - 1} more like this are in --format json"
-            yield replace(problem, message=f"{problem.message}; {more}")
+            yield _together(env, same, f"; {counts[kind] - 1} more like this are in --format json")
         seen.add(kind)
 
 
-def _together(same: Sequence[Problem]) -> Problem:
-    others = list(dict.fromkeys(one.address for one in same if one.address != same[0].address))
-    if not others:
-        return same[0]
-    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-    return replace(same[0], message=f"{same[0].message} (also {', '.join(others[:SHOWN])}{more})")
+def _together(env: Environment, same: Sequence[_Told], more: str) -> Problem:
+    address, check = same[0]
+    others = list(dict.fromkeys(one for one, _ in same if one != address))
+    if others:
+        left = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        more = f" (also {', '.join(map(str, others[:SHOWN]))}{left}){more}"
+    problem = _problem(env, address, check, blocks=False)
+    return replace(problem, message=f"{problem.message}{more}") if more else problem
 
 
-def _problem(env: Environment, address: Address, check: Check, changing: set[Address]) -> Problem:
-    blocks = check.certain and check.final and not changing.isdisjoint((address, *check.about))
+def _blocks(address: Address, check: Check, changing: set[Address]) -> bool:
+    """Whether it stops an apply."""
+    return check.certain and check.final and not changing.isdisjoint((address, *check.about))
+
+
+def _code(check: Check) -> codes.ProblemCode:
+    return codes.CANNOT_RUN if check.certain else codes.MAY_NOT_RUN
+
+
+def _problem(env: Environment, address: Address, check: Check, *, blocks: bool) -> Problem:
     way_out = "or pass --preflight=off" if blocks else ""
     return Problem(
-        code=codes.CANNOT_RUN if check.certain else codes.MAY_NOT_RUN,
+        code=_code(check),
         message=check.message,
         hint=", ".join(filter(None, (check.hint, way_out))),
         address=str(address),

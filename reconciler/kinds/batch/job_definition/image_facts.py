@@ -141,11 +141,15 @@ def _has_no_repository(image: Image, ground: Ground) -> Reads[bool]:
     """Whether the list of repositories has not got its own: that is read where the images are in many."""
     if image.account != ground.scope.account:
         return False
-    asked = ground.shared.once("images asked", lambda: _asked(ground))
-    if sum(account == image.account for account, _ in asked) <= _FEW:
+    if ground.shared.once("repositories asked", lambda: _count_of_repositories(ground)) <= _FEW:
         return False
     listed = yield from ground.shared.read_once("repositories", _repositories)
     return listed is not None and image.repository not in listed
+
+
+def _count_of_repositories(ground: Ground) -> int:
+    asked = ground.shared.once("images asked", lambda: _asked(ground))
+    return sum(account == ground.scope.account for account, _ in asked)
 
 
 def _repositories() -> Reads[frozenset[str] | None]:

@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.kinds.batch import _instance_offers as instances
 from reconciler.kinds.batch import _network as networks
 from reconciler.kinds.batch._instance_offers import Offer
-from reconciler.kinds.batch.compute_environment import effects
+from reconciler.kinds.batch.compute_environment.preflight import types_of, zones_of_types
 from reconciler.kinds.batch.job_definition.fitting import Place
 from reconciler.kinds.common.declared import as_text, at, entries, items, mapping
 from reconciler.kinds.common.replies import chunks
@@ -154,10 +154,7 @@ def _moving(ground: Ground, *named: tuple[Resource, str]) -> Iterator[Address]:
 
 
 def _types(props: Json | None) -> list[str]:
-    """The instance types, families and groups that an environment names; empty on Fargate."""
-    if props is None or effects.family(props) != effects.INSTANCES:
-        return []
-    return [one for one in items(at(props, "computeResources", "instanceTypes")) if isinstance(one, str)]
+    return [] if props is None else types_of(props)
 
 
 def _offers_of(environments: Sequence[Json | None]) -> Reads[list[Offer] | Refused]:
@@ -187,8 +184,7 @@ def _zones_of(environments: Sequence[Json | None], ground: Ground) -> Reads[_Zon
     if not any(map(_types, environments)):
         return _Zones(of_types=None, of_subnets={})
     known = yield from networks.read(ground)
-    declared = ground.declared.section(ENVIRONMENTS)
-    offered = yield from instances.read_zones(sorted({name for one in declared for name in _types(ground.props(one))}))
+    offered = yield from zones_of_types(ground)
     of_types = None if isinstance(offered, Refused) else offered
     return _Zones(of_types=of_types, of_subnets={name: subnet.zone for name, subnet in known.subnets.items()})
 
