@@ -79,10 +79,9 @@ def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Pro
     changing = {item.address for item in plan.resources if item.steps and item.verb.value != "noop"}
     errors: list[Problem] = []
     warnings: dict[tuple[str, ...], list[_Told]] = {}
+    telling: dict[int, Sequence[Check]] = {}
     for one in found:
-        for check in one.each():
-            if not check.reported or check.verdict is not Fit.cannot:
-                continue
+        for check in _telling(one, telling):
             if _blocks(one.address, check, changing):
                 errors.append(_problem(env, one.address, check, blocks=True))
             elif not env.ignores(_code(check), one.address):
@@ -90,6 +89,14 @@ def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Pro
                 key = (check.check, _code(check), check.hint, own_place, check.message)
                 warnings.setdefault(key, []).append((one.address, check))
     return [*errors, *_few(env, warnings)]
+
+
+def _telling(one: Checked, known: dict[int, Sequence[Check]]) -> Iterator[Check]:
+    """The checks that people should know of; ``known`` are those of parts that are shared."""
+    for part in one.parts():
+        if id(part) not in known:
+            known[id(part)] = [each for each in part if each.reported and each.verdict is Fit.cannot]
+        yield from known[id(part)]
 
 
 def _few(env: Environment, warnings: Mapping[tuple[str, ...], Sequence[_Told]]) -> Iterator[Problem]:

@@ -104,12 +104,11 @@ class Checked:
     address: Address
     checks: Checks
 
-    def each(self) -> Iterator[Check]:
-        """Each check once, in however many queues and environments it is the same."""
-        yield from self.checks.own
-        for same in self.checks.placed.checks.values() if self.checks.placed else ():
-            yield from same
-        yield from self.checks.after
+    def parts(self) -> Iterator[Sequence[Check]]:
+        """Its checks, each once in however many queues and environments it is the same; most parts are shared."""
+        yield self.checks.own
+        yield from self.checks.placed.checks.values() if self.checks.placed else ()
+        yield self.checks.after
 
 
 class Shared:

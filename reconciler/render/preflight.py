@@ -80,29 +80,29 @@ def summary(found: Sequence[Checked]) -> str:
     """The number of checks by verdict: ``Preflight: 12 checks fit, 1 cannot, 2 unknown.``"""
     if not found:
         return "Preflight: nothing to check."
-    counts = _counts(found)
+    counts, denied = _counts(found)
     parts = [f"{counts[Fit.fits]} check{'s' * (counts[Fit.fits] != 1)} fit"]
     parts[0] += "s" * (counts[Fit.fits] == 1)
     parts += [f"{counts[fit]} {fit.value}" for fit in (Fit.cannot, Fit.unknown) if counts[fit]]
-    denied = sorted({check.denied for one in found for check in one.each() if check.denied})
-    allow = f" (not permitted: {', '.join(denied)})" if denied else ""
+    allow = f" (not permitted: {', '.join(sorted(denied))})" if denied else ""
     return f"Preflight: {', '.join(parts)}{allow}."
 
 
-def _counts(found: Sequence[Checked]) -> Counter[Fit]:
-    """The number of checks by verdict, in every queue."""
+def _counts(found: Sequence[Checked]) -> tuple[Counter[Fit], set[str]]:
+    """The number of checks by verdict, in every queue, and the actions that were not permitted. Most of them belong to
+    parts that resources share, and are looked at once.
+    """
     counts: Counter[Fit] = Counter()
-    known: dict[int, Counter[Fit]] = {}
-    for one in found:
-        counts.update(check.verdict for part in (one.checks.own, one.checks.after) for check in part)
-        placed = one.checks.placed
-        if placed is None:
-            continue
-        if id(placed) not in known:
-            times = Counter(kind for _, _, kind in placed.pairs)
-            known[id(placed)] = Counter()
-            for kind, checks in placed.checks.items():
-                for check in checks:
-                    known[id(placed)][check.verdict] += times[kind]
-        counts.update(known[id(placed)])
-    return counts
+    denied: set[str] = set()
+    uses = Counter(id(part) for one in found for part in (one.checks.own, one.checks.placed, one.checks.after))
+    parts = {id(part): part for one in found for part in (one.checks.own, one.checks.placed, one.checks.after)}
+    for name, part in parts.items():
+        times: Mapping[Any, int] = {None: 1}
+        checks: Mapping[Any, Sequence[Check]] = {None: part} if part and not isinstance(part, Placed) else {}
+        if isinstance(part, Placed):
+            times, checks = Counter(kind for _, _, kind in part.pairs), part.checks
+        for kind, each in checks.items():
+            denied.update(check.denied for check in each if check.denied)
+            for check in each:
+                counts[check.verdict] += uses[name] * times[kind]
+    return counts, denied
