@@ -8,8 +8,9 @@ https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from reconciler.kinds.batch import _role_preflight
@@ -52,7 +53,35 @@ def _uses(declared: Json, known: Json, needs: Needs, ground: Ground) -> Iterator
                 known=holder[member],
                 service=container_fields.ECS_TASKS,
                 needs=wanted,
+                together=partial(_of_all, repr(holder[member]), ground),
             )
+
+
+def _of_all(role: str, ground: Ground) -> Collection[tuple[str, str]]:
+    """What all definitions need of an execution role."""
+    return ground.shared.once("needs of roles", lambda: _by_role(ground)).get(role, ())
+
+
+def _by_role(ground: Ground) -> Mapping[str, Collection[tuple[str, str]]]:
+    found: dict[str, dict[tuple[str, str], None]] = {}
+    for definition in _asked(ground):
+        needs = image_facts.needed_by(definition, ground)
+        for use in _uses(definition.props, ground.props(definition), needs, ground):
+            found.setdefault(repr(use.known), {}).update(dict.fromkeys(use.needs))
+    return found
+
+
+def _of_all_hosts(ground: Ground) -> Collection[tuple[str, str]]:
+    """What all definitions need of the instances that they run on."""
+    return ground.shared.once(
+        "needs of hosts",
+        lambda: dict.fromkeys(each for one in _asked(ground) for each in _wanted_of_hosts(one, ground)[1]),
+    )
+
+
+def _asked(ground: Ground) -> Iterator[Resource]:
+    listed = ground.declared.section(image_facts.DEFINITIONS)
+    return (one for one in listed if ground.concerns(one.address))
 
 
 _SUFFIXED: Final = re.compile(r"-[A-Za-z0-9]{6}$")  # the ARN of a secret ends so, and policies are written for it
@@ -87,7 +116,7 @@ def check_hosts(definition: Resource, hosts: Resource, props: Json, ground: Grou
     path, wanted = _wanted_of_hosts(definition, ground)
     if not wanted or known is None or ":role/" in (as_text(known) or ""):
         return []
-    found = yield from _role_preflight.check(_use_of_hosts(hosts, known, path, wanted), ground)
+    found = yield from _role_preflight.check(_use_of_hosts(hosts, known, path, wanted, ground), ground)
     return [replace(one, environment=hosts.address.name) for one in found if one.check == "permissions"]
 
 
@@ -97,7 +126,7 @@ def _wanted_of_hosts(definition: Resource, ground: Ground) -> tuple[Path, list[t
     return listed[0][0] if listed else (), wanted
 
 
-def _use_of_hosts(hosts: Resource, known: Any, path: Path, wanted: Sequence[tuple[str, str]]) -> Use:
+def _use_of_hosts(hosts: Resource, known: Any, path: Path, wanted: Sequence[tuple[str, str]], ground: Ground) -> Use:
     return Use(
         path=path,
         declared=at(hosts.props, *_INSTANCE_ROLE),
@@ -105,6 +134,7 @@ def _use_of_hosts(hosts: Resource, known: Any, path: Path, wanted: Sequence[tupl
         service="ec2.amazonaws.com",
         needs=wanted,
         profile=True,
+        together=partial(_of_all_hosts, ground),
     )
 
 
