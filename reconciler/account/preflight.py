@@ -92,7 +92,7 @@ def problems(env: Environment, plan: Plan, found: Sequence[Checked]) -> list[Pro
 
 
 def _telling(one: Checked, known: dict[int, Sequence[Check]]) -> Iterator[Check]:
-    """The checks that people should know of; ``known`` are those of parts that are shared."""
+    """The checks that people are informed about; ``known`` has those of parts that are shared."""
     for part in one.parts():
         if id(part) not in known:
             known[id(part)] = [each for each in part if each.reported and each.verdict is Fit.cannot]

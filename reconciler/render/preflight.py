@@ -50,11 +50,10 @@ def _few(one: Checked, resource: Resource, mask: Mask) -> Iterator[dict[str, Any
     for environment, kind in dict.fromkeys((name, kind) for _, name, kind in placed.pairs) if placed else ():
         yield from (_row(check, resource, mask, "", environment) for check in wanted[kind])
         written += len(wanted[kind])
-    for check in one.checks.after:
-        if check.check == _PLACEMENT:
-            yield {**_row(check, resource, mask), "omitted": _size(placed) - written}
-        else:
-            yield _row(check, resource, mask)
+    after = [each for each in one.checks.after if each.verdict is not Fit.fits or not each.environment]
+    omitted = _size(placed) - written + len(one.checks.after) - len(after)
+    for check in after:
+        yield {**_row(check, resource, mask), **({"omitted": omitted} if check.check == _PLACEMENT else {})}
 
 
 def _row(check: Check, resource: Resource, mask: Mask, queue: str = "", environment: str = "") -> dict[str, Any]:
