@@ -22,13 +22,23 @@ def rows(found: Sequence[Checked], resources: Mapping[Address, Resource], mask: 
     In large estates a row is about an environment in all its queues, and where one fits it is left out, as are those
     of resources that can run elsewhere; ``omitted`` in the row ``placement`` is how many there are.
     """
-    size = sum(_size(one.checks.placed) for one in found)
-    write = _few if size > MOST else _all
-    return [row for one in found for row in write(one, resources[one.address], mask)]
+    places = {id(one.checks.placed): one.checks.placed for one in found if one.checks.placed}
+    known = {name: _Shown(placed) for name, placed in places.items()}
+    size = sum(known[id(one.checks.placed)].size for one in found if one.checks.placed)
+    if size <= MOST:
+        return [row for one in found for row in _all(one, resources[one.address], mask)]
+    return [row for one in found for row in _few(one, known.get(id(one.checks.placed)), resources[one.address], mask)]
 
 
-def _size(placed: Placed | None) -> int:
-    return sum(len(placed.checks[kind]) for _, _, kind in placed.pairs) if placed else 0
+class _Shown:
+    """The number of rows of checks in environments, and those of them that do not fit, each environment once."""
+
+    def __init__(self, placed: Placed) -> None:
+        self.size = sum(len(placed.checks[kind]) for _, _, kind in placed.pairs)
+        self.unfit = {
+            environment: [each for each in placed.checks[kind] if each.verdict is not Fit.fits]
+            for _, environment, kind in placed.pairs
+        }
 
 
 def _all(one: Checked, resource: Resource, mask: Mask) -> Iterator[dict[str, Any]]:
@@ -39,19 +49,16 @@ def _all(one: Checked, resource: Resource, mask: Mask) -> Iterator[dict[str, Any
     yield from (_row(check, resource, mask) for check in one.checks.after)
 
 
-def _few(one: Checked, resource: Resource, mask: Mask) -> Iterator[dict[str, Any]]:
+def _few(one: Checked, shown: _Shown | None, resource: Resource, mask: Mask) -> Iterator[dict[str, Any]]:
     yield from (_row(check, resource, mask) for check in one.checks.own)
     runs = any(check.check == _PLACEMENT and check.verdict is Fit.fits for check in one.checks.after)
-    placed = one.checks.placed
-    wanted: dict[Any, list[Check]] = {}
-    for kind, checks in placed.checks.items() if placed else ():
-        wanted[kind] = [each for each in checks if each.verdict is not Fit.fits and (each.reported or not runs)]
-    written = 0
-    for environment, kind in dict.fromkeys((name, kind) for _, name, kind in placed.pairs) if placed else ():
-        yield from (_row(check, resource, mask, "", environment) for check in wanted[kind])
-        written += len(wanted[kind])
+    omitted = shown.size if shown else 0
+    for environment, checks in shown.unfit.items() if shown else ():
+        wanted = [each for each in checks if each.reported or not runs]
+        omitted -= len(wanted)
+        yield from (_row(check, resource, mask, "", environment) for check in wanted)
     after = [each for each in one.checks.after if each.verdict is not Fit.fits or not each.environment]
-    omitted = _size(placed) - written + len(one.checks.after) - len(after)
+    omitted += len(one.checks.after) - len(after)
     for check in after:
         yield {**_row(check, resource, mask), **({"omitted": omitted} if check.check == _PLACEMENT else {})}
 

@@ -68,7 +68,8 @@ def test_calls_follow_what_is_asked_about(shell: Shell, tmp_path: Path, monkeypa
         **{f"tools-{n}": ("fits", "cannot")[n > 5] for n in range(8)},
         **{f"own-{n}": "unknown" for n in range(12)},
         **{f"none-{n}": "cannot" for n in range(12)},
-        **{"one": "fits", "two": "cannot"},
+        "one": "fits",
+        "two": "cannot",
     }
     assert [rows[f"tools-{n}", "logGroup"]["verdict"] for n in (0, 5, 6, 7)] == ["fits", "fits", "cannot", "cannot"]
     assert {rows[f"own-{n}", "image"]["message"] for n in range(12)} == {
