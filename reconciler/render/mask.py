@@ -81,7 +81,8 @@ class Mask:
 
     def _shown(self, text: str) -> str:
         """``text`` without known secrets, and without what looks like one inside a script or a command."""
-        return self.text(without_secrets(self._cover(text)))
+        shown = without_secrets(self._cover(text))
+        return harmless(text) if shown == text else self.text(shown)
 
     def _members(self, value: Mapping[Any, Any]) -> Mapping[str, Any]:
         private = private_members(value)
