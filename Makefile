@@ -14,7 +14,7 @@ PYTEST_WORKERS ?= auto
 STEADY         := MALLOC_ARENA_MAX=2 PYTHONDONTWRITEBYTECODE=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev demo test test-fast test-long cover lint types fmt schemas docs policies schema-check wheel-check all lock clean
+.PHONY: help setup dev tested demo test test-fast test-long cover lint types fmt schemas docs policies schema-check wheel-check all lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ setup: $(VENV)/.installed ## make .venv with the `reconcile` command in it
 dev: $(VENV)/.developed ## the same with everything that `make test` and `make lint` need
 	@:
 
+tested: $(VENV)/.tested
+	@:
+
 # A stamp is a copy of what was installed from, so that a mere change of time stamps asks nothing of the network.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@cat $^ | cmp -s - $@ && [ -x $(BIN)/reconcile ] || tools/install.sh $(VENV) sandbox "$(PYTHON)"
@@ -32,21 +35,25 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.developed: pyproject.toml constraints.txt
 	@cat $^ | cmp -s - $@ && [ -x $(BIN)/pytest ] || tools/install.sh $(VENV) dev "$(PYTHON)"
+	@cat $^ | tee $(VENV)/.installed $(VENV)/.tested > $@
+
+$(VENV)/.tested: pyproject.toml constraints.txt
+	@cat $^ | cmp -s - $@ && [ -x $(BIN)/pytest ] || tools/install.sh $(VENV) test "$(PYTHON)"
 	@cat $^ | tee $(VENV)/.installed > $@
 
 demo: setup ## the sandbox, and one environment through plan, apply, drift, a job and destroy
 	@PATH="$(CURDIR)/$(BIN):$$PATH" tools/demo.sh
 
-test: dev ## the test suite, a few minutes; PYTEST_ARGS="-k queue -x" narrows it
+test: tested ## the test suite, a few minutes; PYTEST_ARGS="-k queue -x" narrows it
 	$(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
-test-fast: dev ## what needs no account, a minute: to run while working
+test-fast: tested ## what needs no account, a minute: to run while working
 	$(BIN)/pytest -q -m "not long and not account" tests/config tests/schema tests/checks tests/planning tests/render \
 		tests/kinds tests/model tests/applying/test_executor.py tests/properties/test_documents.py \
 		tests/test_wording.py tests/test_documents.py $(PYTEST_ARGS) \
 		--ignore=tests/schema/test_editor.py --ignore=tests/render/test_page.py --ignore=tests/kinds/test_pairs.py
 
-test-long: dev ## every test, properties and stories in their long forms, hours: nightly and on request
+test-long: tested ## every test, properties and stories in their long forms, hours: nightly and on request
 	TEST_LONG=1 $(STEADY) $(BIN)/pytest -n $(PYTEST_WORKERS) --maxprocesses 8 -m "long or not long" $(PYTEST_ARGS)
 
 cover: dev ## the test suite with branch coverage

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import crowd, estate
+from benchmarks.peak import RUN
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.process import environment
 from reconciler.sandbox.server import Sandbox
@@ -36,16 +37,6 @@ from reconciler.sandbox.server import Sandbox
 SIZES = (20, 200, 1000)
 DELAY = 0.05
 RUNS = 3
-# Runs a module and writes its peak memory to a file. That of wait4 would include the memory of this process.
-_RUN = """
-import atexit, os, re, runpy, sys
-def left(path=sys.argv[1]):
-    peak = re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())
-    open(path, "w").write(peak[1])
-atexit.register(left)
-sys.argv = sys.argv[2:]
-runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +72,7 @@ class Account:
         if delay:
             self.sandbox.faults.add(delay=delay, times=0)
         with tempfile.NamedTemporaryFile("r") as memory:
-            command = [sys.executable, "-c", _RUN, memory.name, *module]
+            command = [sys.executable, "-c", RUN, memory.name, *module]
             began = time.monotonic()
             process = subprocess.Popen(  # noqa: S603  our own module
                 command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -150,7 +141,8 @@ def main() -> None:
     print(f"{'N':>6} {'mode':>10} {'':>6} {'calls':>6} {'wall':>6} {'at 50ms':>8} {'CPU s':>6} {'MB':>5}")
     for mode in asked.mode or ["plain"]:
         for n in asked.sizes:
-            for name, (quick, slow) in measured(n, mode).items():
+            both = measured(n, mode)
+            for name, (quick, slow) in both.items():
                 calls = quick.calls.total()
                 print(
                     f"{n:>6} {mode:>10} {name:>6} {calls:>6} {quick.wall:>6.2f} {slow.wall:>8.2f} {quick.cpu:>6.2f} "
@@ -160,6 +152,16 @@ def main() -> None:
                 print("       " + ", ".join(f"{call} {count}" for call, count in sorted(quick.calls.items())))
                 if asked.json:
                     print(json.dumps({"n": n, "mode": mode, "of": name, "calls": quick.calls}))
+            print(f"{n:>6} {mode:>10}  ours ÷ floor: {ratios(both['ours'], both['floor'])}", flush=True)
+
+
+def ratios(ours: tuple[Cost, Cost], floor: tuple[Cost, Cost]) -> str:
+    """The figures that a busy machine changes least, since it slows both."""
+    (quick, slow), (least, least_slow) = ours, floor
+    return (
+        f"CPU {quick.cpu / least.cpu:.2f}, at {DELAY * 1000:.0f} ms a call {slow.wall / least_slow.wall:.2f}, "
+        f"memory {quick.memory - least.memory:+.0f} MB, calls {quick.calls.total()} to {least.calls.total()}"
+    )
 
 
 if __name__ == "__main__":

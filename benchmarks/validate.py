@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import estate
+from benchmarks.peak import RUN
 
 SIZES = (20, 200, 1000, 5000)
 RUNS = 5
@@ -30,28 +31,29 @@ class Used:
 
 
 def used(command: Sequence[str], *, runs: int = RUNS) -> Used:
-    """The minimum that ``command`` used in ``runs`` runs. Raises RuntimeError where it fails."""
+    """The minimum that a module with arguments used in ``runs`` runs. Raises RuntimeError where it fails."""
     found = [_once(command) for _ in range(runs)]
     return Used(min(one.cpu for one in found), min(one.memory for one in found))
 
 
 def _once(command: Sequence[str]) -> Used:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environ)  # noqa: S603
-    assert process.stderr is not None
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(said.decode())
-    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    with tempfile.NamedTemporaryFile("r") as memory:
+        whole = [sys.executable, "-c", RUN, memory.name, *command]
+        process = subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environ)  # noqa: S603
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise RuntimeError(said.decode())
+        return Used(usage.ru_utime + usage.ru_stime, int(memory.read()) / 1024)
 
 
 def main() -> None:
     """Print a line for every size, as several files and as one."""
     sizes = [int(size) for size in sys.argv[1:]] or SIZES
-    reconcile = str(Path(sys.executable).with_name("reconcile"))
-    floor = used([sys.executable, "-c", "pass"])
+    floor = used(["this"])
     print(f"{'':>6} {'':>8} {'CPU s':>7} {'MB':>6}")
     print(f"{'python':>6} {'':>8} {floor.cpu:7.2f} {floor.memory:6.0f}")
     for size in sizes:
@@ -60,7 +62,7 @@ def main() -> None:
                 continue
             with tempfile.TemporaryDirectory() as directory:
                 target = estate.write(Path(directory) / "estate", size, one_file=one_file)
-                found = used([reconcile, "validate", str(target)])
+                found = used(["reconciler", "validate", str(target)])
             print(
                 f"{size:>6} {'one file' if one_file else 'files':>8} {found.cpu:7.2f} {found.memory:6.0f}", flush=True
             )

@@ -15,11 +15,10 @@ from __future__ import annotations
 import copy
 import os
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -44,7 +43,9 @@ from reconciler.account.bounds import MOST_BYTES, Unbounded, bound
 from reconciler.account.replies import Shapes, dangerous_xml, may_be_empty, speaks_xml
 from reconciler.model import EMPTY, Call, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.steps import ENDLESS_REPLY, NOT_AWS_REPLY, NOT_SENT
 
 CONFIG: Final = Config(
@@ -93,7 +94,7 @@ DOMAINS: Final = (
     "csp.hci.ic.gov",
     "sc2s.sgov.gov",
 )
-_CALLER_ARN: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
+_CALLER_ARN: Final = regex(r"arn:(?P<partition>aws[a-z-]*):(?:iam|sts)::(?P<account>[0-9]{12}):.+")
 MOST_UNPARSEABLE: Final = 4  # attempts at a read whose replies cannot be AWS's
 MOST_PAGES: Final = 5000  # of one reply; the fullest accounts have a few hundred
 MOST_BYTES_OF_PAGES: Final = 4 * MOST_BYTES  # of one reply

@@ -14,12 +14,14 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, near
+from reconciler.model.records import dataclass
 from reconciler.model.values import EMPTY
 
 EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
@@ -38,11 +40,11 @@ REFUSED: Final = frozenset(
 )
 SKEWED: Final = frozenset({"RequestTimeTooSkewed", "RequestInTheFuture"})
 MOST_SKEW: Final = 240.0  # seconds; AWS refuses signatures that are more than 5 minutes off
-_SIGNED_AT_ANOTHER_TIME: Final = re.compile(r"signature (has )?expired|not yet current", re.IGNORECASE)
-_CALLER: Final = re.compile(r"User: (?P<caller>arn:\S+) is not authorized")
-_ROLE: Final = re.compile(r"on resource: (?P<role>arn:\S+)")
-_SESSION: Final = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<name>[^/]+)/.*")
-_LIMIT: Final = re.compile(r"no (service control policy|permissions boundary|session policy|vpc endpoint policy)")
+_SIGNED_AT_ANOTHER_TIME: Final = regex(r"signature (has )?expired|not yet current", re.IGNORECASE)
+_CALLER: Final = regex(r"User: (?P<caller>arn:\S+) is not authorized")
+_ROLE: Final = regex(r"on resource: (?P<role>arn:\S+)")
+_SESSION: Final = regex(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<name>[^/]+)/.*")
+_LIMIT: Final = regex(r"no (service control policy|permissions boundary|session policy|vpc endpoint policy)")
 _KEY_FILES: Final = "~/.aws/config and ~/.aws/credentials"
 MOST_PROFILES: Final = 6  # that a hint lists
 

@@ -7,13 +7,13 @@ only the kind of the object knows how to find (``Kind.dependents``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
 from reconciler.account.reader import Reader
 from reconciler.model import Dependent, Kind, Live, Plan, Reads, Ref, Referrer, Replace, Scope, Unreadable, Verb
 from reconciler.model.paths import values_at
+from reconciler.model.records import dataclass
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 Removals: TypeAlias = Mapping[str, Sequence[Live]]

@@ -8,12 +8,13 @@ What belongs to AWS itself is in neither (``Kind.everything``).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from reconciler.account.reader import Reader
 from reconciler.account.refresh import observe
 from reconciler.model import Existing, Kind, Live, Scope, Unreadable, compact
+from reconciler.model.records import dataclass
 
 
 @dataclass(slots=True)

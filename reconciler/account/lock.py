@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from reconciler.model import Aws, Call, Json, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 
 LEASE: Final = 90.0  # seconds without a renewal after which a lock expires
 READS_PER_LEASE: Final = 6  # reads of it by its holder

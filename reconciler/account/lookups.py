@@ -9,7 +9,6 @@ taken silently.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -20,6 +19,7 @@ from reconciler.model import EMPTY, Call, Json, Lookup, Refused, Scope, Unreadab
 from reconciler.model import problem_codes as codes
 from reconciler.model.lookups import given_filters
 from reconciler.model.problems import Problem, did_you_mean, one_of
+from reconciler.model.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ The kinds define the calls and judge the replies (``Kind.preflight``). What cann
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, TypeAlias
@@ -16,13 +17,27 @@ from reconciler.account.reader import Reader
 from reconciler.model import Address, Declared, Environment, Kind, Plan, Reads, Reply, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
-from reconciler.model.preflight import DOWNLOAD, Asked, Check, Checked, Checks, Fit, Ground, Level
+from reconciler.model.preflight import DOWNLOAD, Asked, Check, Checked, Checks, Fit, Ground, Level, Shared
 from reconciler.model.problems import Problem
 
 SHOWN: Final = 3  # further addresses in one sentence
 ALIKE: Final = 10  # warnings of one check with the same way out, but about other objects; more are one
 NONE: Final = Checks()
 _Told: TypeAlias = tuple[Address, Check]
+
+
+class _Locked(Shared):
+    """For the threads of a reader: the first that asks for a value makes it, and the others wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._locks: dict[Hashable, threading.Lock] = {}
+
+    def alone(self, key: Hashable) -> threading.Lock:
+        """The lock of a key."""
+        with self._lock:
+            return self._locks.setdefault(key, threading.Lock())
 
 
 def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Plan, asked: Asked) -> tuple[Checked, ...]:
@@ -35,6 +50,7 @@ def check(reader: Reader, kinds: Mapping[str, Kind], env: Environment, plan: Pla
         plans={item.address: item for item in plan.resources},
         full=asked.level is Level.full,
         narrow=asked.narrow,
+        shared=_Locked(),
     )
     jobs: dict[Address, Callable[[], Sequence[Check] | Checks]] = {}
     for item in plan.resources:

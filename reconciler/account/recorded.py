@@ -8,12 +8,13 @@ list of names does not have, in the words in which AWS said so of another such n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.account.recording import UNUSED, key_of, listed
 from reconciler.account.reduced import last_part, texts
 from reconciler.model import Call, Json, Refused, Reply, compact
+from reconciler.model.records import dataclass
 from reconciler.model.steps import NOT_RECORDED
 
 Path = tuple[str | int, ...]

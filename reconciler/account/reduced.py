@@ -11,14 +11,15 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 from reconciler.model import OWNER_PREFIX, OWNER_TAG, Call, Json, Reply
+from reconciler.model.patterns import regex
 from reconciler.model.steps import Refused
 
-_KEPT: Final = re.compile(
+_KEPT: Final = regex(
     r"(?:name|arn|id|path|uri|status|state|revision|token|marker|digest|versionnumber|istruncated|creationdate|"
     r"orchestrationtype|createdate|deleteddate|registryid)$",
     re.IGNORECASE,
 )
-_NAMES: Final = re.compile(r"(?:name|arn|id)$", re.IGNORECASE)
+_NAMES: Final = regex(r"(?:name|arn|id)$", re.IGNORECASE)
 _TAGS: Final = frozenset({"tags", "Tags", "TagList", "tagSet"})
 _ABOUT_ONE: Final = ("Get", "List")
 # The value of a parameter is what its look-up is for, and is shown in the plan

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,7 @@ from reconciler.model import (
     Sought,
     Unreadable,
 )
+from reconciler.model.records import dataclass
 
 INDEX = "resourcegroupstaggingapi"
 GIVE_UP_AFTER = 8

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler.model.patterns import regex
+
 Check = Callable[[Any], bool]
 
 _INTEGERS: Final = (-(2**63), 2**63)
@@ -35,10 +37,10 @@ _TYPES: Final[dict[str, type]] = {
 _WORDS: Final = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a whole number"}
 _READS: Final = ("Describe", "Get", "List", "BatchGet")
 _NUMBERS: Final = frozenset({"float", "double"})
-_IDENTIFIES: Final = re.compile(r"(?:name|arn|id)$", re.IGNORECASE)
+_IDENTIFIES: Final = regex(r"(?:name|arn|id)$", re.IGNORECASE)
 _DECODED: Final = "policyDocumentType"  # botocore replaces this text of IAM by the document in it
-_XML_START: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<\?xml(?P<declared>[^>]{0,200})\?>")
-_XML_ENCODING: Final = re.compile(rb"encoding\s*=\s*[\"']utf-?8[\"']", re.IGNORECASE)
+_XML_START: Final = regex(rb"(?:\xef\xbb\xbf)?\s*<\?xml(?P<declared>[^>]{0,200})\?>")
+_XML_ENCODING: Final = regex(rb"encoding\s*=\s*[\"']utf-?8[\"']", re.IGNORECASE)
 
 
 class Shapes:

@@ -16,7 +16,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from graphlib import TopologicalSorter
 from typing import Any, Final, Protocol
 
@@ -37,6 +37,7 @@ from reconciler.model import (
     Unreadable,
     Wait,
 )
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import has_secret
 
 LONGEST_PAUSE: Final = 20.0

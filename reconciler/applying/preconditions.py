@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -37,6 +37,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.paths import dotted, values_at
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import replace as replaced
 from reconciler.planning import diff
 from reconciler.planning.canonical import sort_key, with_defaults

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.applying.parameters import Facts
@@ -20,6 +20,8 @@ from reconciler.model import (
     Wait,
     compact,
 )
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
 FIRST_POLL: Final = 0.2
 LONGEST_POLL: Final = 8.0
@@ -29,7 +31,7 @@ LONGEST_REPAIR: Final = 20.0
 REPAIRS_WITHOUT_CHANGE: Final = 2  # repairs where nothing in this apply can have caused the failure
 MOST_TRIES: Final = 10  # attempts at a call that is throttled or whose reply is lost; about two minutes
 VISIBILITY_DELAY: Final = 120.0  # seconds until every read shows what was created; other tools wait as long for IAM
-SAYS_IT_EXISTS: Final = re.compile(
+SAYS_IT_EXISTS: Final = regex(
     r"already|exists|duplicate|ConflictException|InstanceSessionsPerInstanceProfile", re.IGNORECASE
 )
 

@@ -8,12 +8,12 @@ longest one, not one that started late.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Final
 
 from reconciler.applying import responses
 from reconciler.model import Step, Wait
+from reconciler.model.records import dataclass
 
 A_CALL: Final = 1.0
 A_WAIT: Final = 30.0  # a wait usually takes many seconds, a call a fraction of one

@@ -25,6 +25,7 @@ from reconciler.config.variables import GIVEN
 from reconciler.model import (
     Address,
     Environment,
+    Field,
     Finding,
     Json,
     Kind,
@@ -34,11 +35,16 @@ from reconciler.model import (
     Template,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.identity import once_for_each_object
 from reconciler.model.masking import SHORT, Cover, looks_secret, private_name
-from reconciler.model.paths import dotted, values_at
+from reconciler.model.paths import dotted, values_by
 from reconciler.model.problems import Problem, article, did_you_mean, one_of, ordered
+from reconciler.model.when_used import when_used
 from reconciler.schema import aws_model, registry
 from reconciler.schema.registry import Schemas
+
+with when_used():
+    from reconciler.checks.findings import as_problem
 
 Kinds = Mapping[str, Kind]
 
@@ -159,7 +165,7 @@ def _resource(
         schemas.resource, address.section, at=at, address=str(address), name=address.name, extension=extension
     )
     found = validate(raw.value)
-    if any(problem.code is codes.WRONG_TYPE for problem in found):
+    if found and any(problem.code is codes.WRONG_TYPE for problem in found):
         raw = replace(raw, value=schemas.with_texts(address.section, raw.value))
         found = validate(raw.value)
     found += tag_problems(address, raw, kind)
@@ -167,7 +173,7 @@ def _resource(
     found += _foreign_expressions(address, raw)
     lifecycle, problems = read_lifecycle(address, raw, schemas, extension)
     found += [*problems, *_secrets(address, raw, kind)]
-    if any(not problem.warning for problem in found):
+    if found and any(not problem.warning for problem in found):
         return None, [*found, *_of_the_rest(address, raw, kind, physical, found, validate)]
     if _lacks_values(raw):
         return None, found
@@ -278,14 +284,11 @@ def _texts(value: Any, wanted: Callable[[str], bool]) -> list[tuple[Path, str]]:
 
 def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Problem]:
     """A secret in plain text in the file, or in a property that AWS shows in plain text."""
-    for pattern in (path for path, facts in kind.fields.items() if facts.secret):
-        for path, value in values_at(raw.value, pattern):
-            if _plain_text(value) and not any(place[: len(path)] == path for place in raw.env):
-                message = "the secret is in plain text in this file"
-                hint = "take it from the environment: ${env:NAME}"
-                yield as_problem(
-                    Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
-                )
+    for path, _, value in values_by(raw.value, _secret_fields(kind)):
+        if _plain_text(value) and not any(place[: len(path)] == path for place in raw.env):
+            message = "the secret is in plain text in this file"
+            hint = "take it from the environment: ${env:NAME}"
+            yield as_problem(Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path))
     for path, used in raw.env.items():
         for name in sorted(filter(_named_secret, used)):
             if not registry.is_secret_of(kind, path):
@@ -294,6 +297,11 @@ def _secrets(address: Address, raw: DeclaredResource, kind: Kind) -> Iterator[Pr
                 yield as_problem(
                     Finding(path, message, hint, codes.SECRET_IN_CLEAR, warning=True), address, raw.at(path)
                 )
+
+
+@once_for_each_object
+def _secret_fields(kind: Kind) -> Mapping[str, Field]:
+    return {path: facts for path, facts in kind.fields.items() if facts.secret}
 
 
 def _named_secret(name: str) -> bool:

@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.checks import ignored_rules
-from reconciler.checks.findings import as_problem
 from reconciler.checks.references import addresses
 from reconciler.config import references
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import Address, Finding, Kind, Lifecycle, Path, Replace, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, article, did_you_mean, one_of
+from reconciler.model.when_used import when_used
 from reconciler.schema import aws_model
 from reconciler.schema.registry import Schemas
+
+with when_used():
+    from reconciler.checks.findings import as_problem
 
 
 def read_lifecycle(

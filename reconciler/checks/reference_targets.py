@@ -12,14 +12,18 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from reconciler.checks.findings import as_problem
 from reconciler.config import references
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Address, Declared, Finding, Kind, Path, Ref, Reference, Resource, Scope, Template
 from reconciler.model import problem_codes as codes
+from reconciler.model.identity import once_for_each_object
 from reconciler.model.lookups import LOOKUP_KINDS
-from reconciler.model.paths import dotted, values_at
+from reconciler.model.paths import dotted, values_at, values_by
 from reconciler.model.problems import Problem
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.checks.findings import as_problem
 
 _NAME = "NAME"
 
@@ -69,10 +73,8 @@ class TargetChecker:
             elif value == "" and not ref.optional and not re.match(ref.literal, ""):
                 noun = self.kinds[ref.section].name if ref.section in self.kinds else "name"
                 yield Finding(path, f"{_member(path)} is empty", f"name {_a(noun)}, or leave it out")
-        if kind.passes_roles:
-            for path, ref, value in references.reference_sites(resource, kind):
-                if service := kind.passes_roles.get(_pattern(path)):
-                    yield from self.trust(path, value, ref, service)
+        for path, (ref, service), value in values_by(resource.props, _passed(kind)):
+            yield from self.trust(path, value, ref, service)
         yield from self.self_reference(resource, kind)
         if self.loaded.lookups:
             yield from self.lookups(references.within(resource), self.looked_up(kind))
@@ -217,6 +219,12 @@ class TargetChecker:
                     yield Finding(path, message, hint)
                 elif of_list and not kind.many:
                     yield Finding(path, f"{member} is a list, but {part.text} is one value", f'write ["{part.text}"]')
+
+
+@once_for_each_object
+def _passed(kind: Kind) -> Mapping[str, tuple[Ref, str]]:
+    """The properties that name a role, and the service that it is passed to."""
+    return {pattern: (kind.refs[pattern], service) for pattern, service in kind.passes_roles.items()}
 
 
 def _member(path: Path) -> str:

@@ -159,7 +159,7 @@ class ReferenceChecker:
         for path, ref, name in references.plain_names(resource, self.kinds[resource.address.section]):
             if name in self.loaded.misplaced:
                 continue
-            if any(Address(section, name) in self.declared for section in ref.sections):
+            if any(name in self.loaded.sections.get(section, ()) for section in ref.sections):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
             message = f'no {noun} "{name}" is declared here; reconcile looks for it in the account'
@@ -173,10 +173,10 @@ class ReferenceChecker:
                 )
                 yield found
 
-    def dependencies_of(self, address: Address) -> list[Address]:
+    def dependencies_of(self, address: Address) -> set[Address]:
         """The other declared resources that must exist before ``address`` can be created."""
         used = references.dependencies(self.resources[address], self.kinds, self.resources)
-        return sorted({use.target for use in used if not use.ref.late} - {address}, key=_sorting)
+        return {use.target for use in used if not use.ref.late} - {address}
 
     def nearest_name(self, sections: tuple[str, ...], name: str) -> str:
         """The declared name that ``name`` may be a misspelling of; empty if there is none."""
@@ -188,8 +188,11 @@ class ReferenceChecker:
 
     def check_cycles(self) -> Iterator[Problem]:
         """The cycles of resources, and those of look-ups."""
-        graph = {address: self.dependencies_of(address) for address in sorted(self.resources, key=_sorting)}
-        for loop in _loops(graph):
+        every = sorted(self.resources, key=_sorting)
+        place = {address: number for number, address in enumerate(every)}  # numbers are quicker keys than addresses
+        graph = {place[one]: sorted(map(place.__getitem__, self.dependencies_of(one))) for one in every}
+        for numbers in _loops(graph):
+            loop = [every[number] for number in numbers]
             text = " -> ".join(map(str, [*loop, loop[0]]))
             hint = "remove one of these references"
             first = self.resources[loop[0]]

@@ -22,11 +22,17 @@ from reconciler.schema import registry
 
 _private = cache(private_name)  # there are few different names
 _secrets_in = lru_cache(10_000)(secrets_in)  # and most texts are repeated
+_without_secrets: set[str] = set()  # lists of mappings
+_MOST_KNOWN: Final = 2000
 _NAMES: Final = frozenset({"name", "Name", "key", "Key"})
 _ODD: Final = frozenset({"userData", "valueFrom"})  # members whose texts are searched in their own way
 _REFERENCES: Final = frozenset({"valueFrom", "ValueFrom"})
-# What has a name like that of a secret, and none in it: references, and the sections and members that hold them
-_STRUCTURES: Final = frozenset({"imagePullSecrets", "repositoryCredentials", "secret", *registry.sections()})
+
+
+@cache
+def _structures() -> frozenset[str]:
+    """What is named like a secret and has none in it: references, and the sections and members that hold them."""
+    return frozenset({"imagePullSecrets", "repositoryCredentials", "secret", *registry.sections()})
 
 
 def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
@@ -89,16 +95,39 @@ def texts_under_secret_names(value: Any) -> list[str]:
 
 def _gather(value: Any, found: list[str]) -> None:
     """Adds to ``found``. This sees every value of an environment: a generator for every mapping would be slow."""
-    if isinstance(value, dict | Mapping):
+    if type(value) is list:
+        if value and type(value[0]) is dict:
+            found.extend(_of_mappings(value))
+        else:
+            _gather_items(value, found)
+    elif type(value) is dict or isinstance(value, Mapping):
         _gather_members(value, found)
-    elif isinstance(value, list):
-        if any(type(item) is str for item in value):
-            found.extend(secret_arguments(value))
-        for item in value:
-            if type(item) is str:
-                found.extend(_secrets_in(item))
-            elif type(item) not in SCALARS:
-                _gather_member("", item, found)
+
+
+def _of_mappings(value: list[Any]) -> list[str]:
+    """What is in a list of mappings. Many lists are repeated, and few have any, so those without are remembered."""
+    key = repr(value)
+    if key in _without_secrets:
+        return []
+    found: list[str] = []
+    _gather_items(value, found)
+    if not found:
+        if len(_without_secrets) >= _MOST_KNOWN:
+            _without_secrets.clear()
+        _without_secrets.add(key)
+    return found
+
+
+def _gather_items(value: list[Any], found: list[str]) -> None:
+    words = False
+    for item in value:
+        if type(item) is str:
+            words = True
+            found.extend(_secrets_in(item))
+        elif type(item) not in SCALARS:
+            _gather_member("", item, found)
+    if words:
+        found.extend(secret_arguments(value))
 
 
 def _gather_members(value: Mapping[str, Any], found: list[str]) -> None:
@@ -116,8 +145,8 @@ def _gather_members(value: Mapping[str, Any], found: list[str]) -> None:
 
 
 def _gather_member(name: str, item: Any, found: list[str]) -> None:
-    if isinstance(item, dict | list):
-        if _private(name) and name not in _STRUCTURES:
+    if type(item) is dict or type(item) is list:
+        if _private(name) and name not in _structures():
             found.extend(_all_in(item))
         else:
             _gather(item, found)

@@ -14,6 +14,7 @@ from reconciler.config.loader import LoadedEnvironment
 from reconciler.model import Lookup, Path, Pos
 from reconciler.model import problem_codes as codes
 from reconciler.model.lookups import given_filters
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, did_you_mean
 
 # Only for misspellings: AWS adds Regions. https://docs.aws.amazon.com/global-infrastructure/latest/regions/
@@ -27,25 +28,25 @@ REGIONS = (
     "us-west-2",
 )
 _IDS = {
-    "vpcId": re.compile(r"vpc-[0-9a-f]+"),
-    "subnetIds": re.compile(r"subnet-[0-9a-f]+"),
-    "groupId": re.compile(r"sg-[0-9a-f]+"),
-    "imageId": re.compile(r"ami-[0-9a-f]+"),
-    "fileSystemId": re.compile(r"fs-[0-9a-f]+"),
+    "vpcId": regex(r"vpc-[0-9a-f]+"),
+    "subnetIds": regex(r"subnet-[0-9a-f]+"),
+    "groupId": regex(r"sg-[0-9a-f]+"),
+    "imageId": regex(r"ami-[0-9a-f]+"),
+    "fileSystemId": regex(r"fs-[0-9a-f]+"),
 }
 # What names a key: https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
-_KEY = re.compile(r"arn:.+|alias/.+|(mrk-)?[0-9a-f]{8}-?[0-9a-f-]{4,}")
+_KEY = regex(r"arn:.+|alias/.+|(mrk-)?[0-9a-f]{8}-?[0-9a-f-]{4,}")
 _IMAGE_PARAMETER = r"/aws/service/ecs/optimized-ami/.+/recommended"
-_REGISTRY = re.compile(r"(?:[^/]+\.[^/]+/)?(?P<name>[^:@]+?)(?::(?P<tag>[^:@]+))?(?:@.+)?")
+_REGISTRY = regex(r"(?:[^/]+\.[^/]+/)?(?P<name>[^:@]+?)(?::(?P<tag>[^:@]+))?(?:@.+)?")
 
 # Names of parameters and images that resolve to Amazon Linux 2, with the day on which AWS ends its support.
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-optimized_AMI.html
 # https://docs.aws.amazon.com/eks/latest/userguide/eks-ami-deprecation-faqs.html
 _AMAZON_LINUX_2 = (
-    (re.compile(r"/aws/service/ecs/optimized-ami/amazon-linux-2/"), "30 June 2026"),
-    (re.compile(r"(/aws/service/ami-amazon-linux-latest/)?amzn2-"), "30 June 2026"),
-    (re.compile(r"/aws/service/eks/optimized-ami/[^/]+/amazon-linux-2(-gpu|-arm64)?/"), "26 November 2025"),
-    (re.compile(r"amazon-eks-(gpu-|arm64-)?node-\d"), "26 November 2025"),
+    (regex(r"/aws/service/ecs/optimized-ami/amazon-linux-2/"), "30 June 2026"),
+    (regex(r"(/aws/service/ami-amazon-linux-latest/)?amzn2-"), "30 June 2026"),
+    (regex(r"/aws/service/eks/optimized-ami/[^/]+/amazon-linux-2(-gpu|-arm64)?/"), "26 November 2025"),
+    (regex(r"amazon-eks-(gpu-|arm64-)?node-\d"), "26 November 2025"),
 )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.checks.findings import as_problem
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import OWNER_PREFIX, Address, Finding, Kind, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, article
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.checks.findings import as_problem
 
 # AWS allows 50 user tags on nearly every resource.
 # https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#tag-conventions

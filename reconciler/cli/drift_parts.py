@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +14,17 @@ import typer
 from reconciler.model import Environment
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import session
-from reconciler.operations.drift import fleet, results, shards
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+from reconciler.operations.drift import results
 from reconciler.operations.drift.results import S3, Bucket
-from reconciler.operations.session import Location
-from reconciler.render.drift_view import Checked, Report
-from reconciler.render.text import counted
+
+with when_used():
+    from reconciler.operations import session
+    from reconciler.operations.drift import fleet, shards
+    from reconciler.operations.session import Location
+    from reconciler.render.drift_view import Checked, Report
+    from reconciler.render.text import counted
 
 if TYPE_CHECKING:
     from reconciler.account.objects import Objects

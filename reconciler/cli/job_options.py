@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shlex
-import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +18,15 @@ from reconciler.cli.options import environments, is_environment, of_kinds, varia
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.jobs import Overrides
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.jobs.desk import STATUSES, Desk, WallClock, job_id
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SPAN: Final = re.compile(r"(?:[0-9]+[smhdw])+|[0-9]+")
+_SPAN: Final = regex(r"(?:[0-9]+[smhdw])+|[0-9]+")
 _COMMAND: Final = "write it as for a shell, or as a JSON list of texts"
+_SPANS: Final = "write 90s, 15m, 2h or 3d"
 _TIME: Final = "write 90s, 15m, 2h, 3d, or a time such as 2026-01-31T12:00:00Z"
 
 
@@ -109,18 +110,18 @@ def span(text: str | None, flag: str) -> float | None:
     if text is None:
         return None
     if not _SPAN.fullmatch(text):
-        raise Problems([Problem(code=codes.USAGE, message=f"{flag} {text}: this is not a time span", hint=_TIME)])
+        raise Problems([Problem(code=codes.USAGE, message=f"{flag} {text}: this is not a time span", hint=_SPANS)])
     if text.isdecimal():
         return float(text)
     return float(sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"([0-9]+)([smhdw])", text)))
 
 
-def moment(text: str | None, flag: str, skew: float = 0.0) -> int | None:
-    """Milliseconds since 1970 of a time, or of so long ago by AWS's clock. Raises Problems."""
+def moment(text: str | None, flag: str, now: float = 0.0) -> int | None:
+    """Milliseconds since 1970 of a time, or of so long before ``now`` (in seconds). Raises Problems."""
     if text is None:
         return None
     if _SPAN.fullmatch(text):
-        return int((time.time() + skew - (span(text, flag) or 0)) * 1000)
+        return int((now - (span(text, flag) or 0)) * 1000)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from reconciler.cli.terminal import Terminal, colour, in_pipeline, plural
@@ -14,8 +15,9 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.masking import looks_secret
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import secret_arguments
-from reconciler.operations.jobs import connect, listing, shown, watch
+from reconciler.operations.jobs import connect, family, listing, shown, specs, watch
 from reconciler.operations.jobs import logs as of_logs
 from reconciler.operations.jobs.connect import Machine
 from reconciler.operations.jobs.desk import Desk
@@ -26,8 +28,9 @@ from reconciler.operations.jobs.streams import NoStream
 from reconciler.operations.jobs.submit import Submitted
 from reconciler.render import jobs as as_text
 from reconciler.render.mask import Mask
-from reconciler.render.text import Paint
+from reconciler.render.text import Paint, fitting
 
+_ASKED: Final = ("FAILED", "RUNNABLE", "PENDING")  # what `reconcile why` is for
 _NAMED: Final = 20  # attempts without output that are named one by one
 
 
@@ -35,6 +38,11 @@ def mask_of(environment: Mapping[str, str], command: Sequence[str] | None) -> Ma
     """A mask for the values of variables with names of secrets, and of options such as ``--password``."""
     found = [value for name, value in environment.items() if looks_secret(name) and value]
     return Mask((*found, *secret_arguments(list(command or ()))))
+
+
+def mask_of_jobs(jobs: Iterable[Mapping[str, Any]]) -> Mask:
+    """A mask for what jobs have as secrets by its name, also in what they print."""
+    return Mask(value for job in jobs for value in specs.secrets_of(job))
 
 
 def paint() -> Paint:
@@ -45,10 +53,30 @@ def paint() -> Paint:
 # --- submit -----------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def perhaps_submitted(terminal: Terminal, name: str) -> Iterator[None]:
+    """Says how to look for the job ``name``, if a signal interrupts the request."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        listed = f"reconcile jobs list --name {terminal.shell_quoted(name)}"
+        terminal.note(f"The job may have been submitted: `{listed}`")
+        raise
+
+
 def after_submit(
-    terminal: Terminal, desk: Desk, submitted: Submitted, *, wait: bool, follow: bool, timeout: float | None
+    terminal: Terminal,
+    desk: Desk,
+    submitted: Submitted,
+    *,
+    wait: bool,
+    follow: bool,
+    timeout: float | None,
+    closing: str = "summary",
 ) -> int:
-    """Print which job was submitted, wait for it if that is wanted, and return the exit code."""
+    """Print which job was submitted, wait for it if that is wanted, and return the exit code. ``closing`` is the type
+    of the last of several lines of JSON.
+    """
     if submitted.found:
         terminal.note("The reply of AWS was lost; the job was found by its name.")
     elif submitted.sent > 1:
@@ -67,13 +95,13 @@ def after_submit(
         "reason": None,
         "attempts": None,
     }
+    told = f"Submitted {terminal.mask.line(submitted.name)} to {submitted.queue}"
     if not terminal.as_json:
-        name = terminal.mask.line(submitted.name)
-        terminal.note(f"Submitted {name} to {submitted.queue}{f': {submitted.job_id}' if follow else '.'}")
+        terminal.note(f"{told}{f': {submitted.job_id}' if follow else '.'}")
         if not follow:  # then stdout has the output of the job and nothing else
             terminal.result(submitted.job_id)
     elif terminal.as_lines:
-        terminal.line({"type": "submitted", **document})
+        terminal.line({"type": "submitted", "@message": f"{told}: {submitted.job_id}", **document})
     if not (wait or follow):
         if terminal.as_json and not terminal.as_lines:
             terminal.document(document)
@@ -87,7 +115,7 @@ def after_submit(
         "reason": container.get("reason"),
         "attempts": len(job.get("attempts") or job.get("eksAttempts") or ()),
     }
-    _report(terminal, document)
+    _report(terminal, document, closing)
     return {"SUCCEEDED": OK, "FAILED": ERROR}.get(job["status"], CHANGES)
 
 
@@ -113,19 +141,23 @@ def _waited(terminal: Terminal, desk: Desk, job_id: str, *, follow: bool, timeou
     return jobs[job_id]
 
 
-def _report(terminal: Terminal, document: Mapping[str, Any]) -> None:
+def _report(terminal: Terminal, document: Mapping[str, Any], closing: str) -> None:
     masked = terminal.mask.value(document)
+    reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
+    reason = f": {reasons}" if reasons else ""
+    code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
+    tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
+    told = f"{masked['status']}{tried}{code}{reason}"
     if terminal.as_lines:
-        terminal.line({"type": "summary", **masked})
+        level = "error" if masked["status"] == "FAILED" else "info"
+        terminal.line({"type": closing, "@message": told, **masked}, level)
     elif terminal.as_json:
         terminal.document(masked)
     else:
-        reasons = "; ".join(text for text in (masked["status_reason"], masked["reason"]) if text)
-        reason = f": {reasons}" if reasons else ""
-        code = "" if masked["exit_code"] is None else f", exit code {masked['exit_code']}"
-        tried = f" after {plural(masked['attempts'], 'attempt')}" if masked["attempts"] else ""
-        terminal.note(f"{masked['status']}{tried}{code}{reason}")
-        if masked["status"] not in ("SUCCEEDED", "FAILED"):
+        terminal.note(told)
+        if masked["status"] == "FAILED" and closing == "summary":  # else the cause follows
+            terminal.note(f"`reconcile why {masked['job_id']}` shows the cause.")
+        elif masked["status"] not in ("SUCCEEDED", "FAILED"):
             terminal.note(f"The time is over, and the job continues: `reconcile jobs show {masked['job_id']}`")
 
 
@@ -155,6 +187,10 @@ def show_list(terminal: Terminal, found: Listing, queues: Sequence[str]) -> None
         terminal.document(terminal.mask.value(document))
     else:
         terminal.result(as_text.listing(document, terminal.mask, paint()))
+        if not queues:
+            terminal.note(
+                "No queue of the environment exists in the account: `reconcile apply` creates those declared."
+            )
 
 
 def watch_list(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
@@ -164,8 +200,8 @@ def watch_list(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
         _watch_live(terminal, desk, wanted)
         return
     last: dict[str, Mapping[str, Any]] = {}
-    while True:
-        for job in reversed(listing.listing(desk, wanted).jobs):
+    for found in watch.repeated(desk.clock, lambda: listing.listing(desk, wanted)):
+        for job in reversed(found.jobs):
             if last.get(job["job_id"]) == job:
                 continue
             last[job["job_id"]] = job
@@ -174,7 +210,6 @@ def watch_list(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
                 terminal.line({"type": "job", "@message": line, "job": terminal.mask.value(job)})
             else:
                 terminal.result(line)
-        desk.clock.sleep(watch.PERIOD)
 
 
 def _watch_live(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
@@ -182,41 +217,47 @@ def _watch_live(terminal: Terminal, desk: Desk, wanted: listing.Wanted) -> None:
 
     lines = LiveLines(sys.stdout)
     try:
-        while True:
-            found = listing.listing(desk, wanted)
+        for found in watch.repeated(desk.clock, lambda: listing.listing(desk, wanted)):
             table = as_text.table(found.jobs, terminal.mask, Paint(colour=False))
-            lines.show(table[: lines.rows] if found.jobs else [f"No jobs in {', '.join(wanted.queues)}."])
-            desk.clock.sleep(watch.PERIOD)
+            lines.show(fitting(table, lines.rows) if found.jobs else [f"No jobs in {', '.join(wanted.queues)}."])
     finally:
         lines.close()
 
 
-def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]]) -> None:
-    """Print jobs with all their attempts."""
+def show_jobs(terminal: Terminal, desk: Desk, jobs: Sequence[Mapping[str, Any]], env: str | None) -> None:
+    """Print jobs with all their attempts. ``env`` is the environment as it was typed."""
     scope = desk.session.scope
     where = {"root": terminal.root, "partition": scope.partition, "region": scope.region}
-    found = [shown.whole(desk.env, job, **where) | {"failed_children": _failed(desk, job)} for job in jobs]
-    for job in found:
-        terminal.mask |= mask_of({}, job["command"])
+    found = [
+        shown.whole(desk.env, job, **where, main=family.main_node(desk, job)) | {"failed_children": _failed(desk, job)}
+        for job in jobs
+    ]
+    terminal.mask |= mask_of_jobs(jobs)
     if terminal.as_json:
         terminal.document(terminal.mask.value({"jobs": found}))
     else:
         terminal.result("\n\n".join(as_text.whole(job, terminal.mask, paint()) for job in found))
+        for job in (one for one in found if one["status"] in _ASKED):
+            words = shlex.join(["reconcile", "why", *([env] if env else []), job["job_id"]])
+            terminal.note(f"`{words}` shows the cause, and what to change.")
 
 
 def _failed(desk: Desk, job: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The children of an array that failed, with one call if there are any."""
+    """The children of an array, or the nodes of a multi-node job, that failed: with one call if there may be any."""
     counts = (job.get("arrayProperties") or {}).get("statusSummary") or {}
-    if not counts.get("FAILED"):
+    nodes = job["status"] == "FAILED" and family.nodes_of(job)
+    if not (counts.get("FAILED") or nodes):
         return []
-    listed = desk.list(arrayJobId=job["jobId"], jobStatus="FAILED")
+    parent = {"multiNodeJobId" if nodes else "arrayJobId": job["jobId"]}
+    listed = desk.list(**parent, jobStatus="FAILED")
     return [
         {
             "job_id": one["jobId"],
             "status_reason": one.get("statusReason") or None,
             "exit_code": (one.get("container") or {}).get("exitCode"),
+            "reason": (one.get("container") or {}).get("reason") or None,
         }
-        for one in sorted(listed, key=lambda one: int(one["jobId"].rpartition(":")[2]))
+        for one in sorted(listed, key=lambda one: int(one["jobId"][37:]))
     ]
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -18,11 +17,16 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model import problems
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations.session import mask_of_environ, mask_of_webhooks
-from reconciler.render.progress import ignore_broken_pipe
+from reconciler.model.when_used import when_used
+from reconciler.operations.masks import mask_of_environ, mask_of_webhooks
+from reconciler.render.broken_pipe import ignore_broken_pipe
 
-_SINGLE_DASH: Final = re.compile(r"(?P<name>-[A-Za-z][\w-]+)(?P<value>(=.*)?)", re.DOTALL)
+with when_used():
+    from traceback import format_exception
+
+_SINGLE_DASH: Final = regex(r"(?P<name>-[A-Za-z][\w-]+)(?P<value>(=.*)?)", re.DOTALL)
 _REPORT: Final = "please report it; `reconcile --debug ...` shows where it happened"
 LONGEST: Final = 300  # characters of a path that are shown
 
@@ -48,7 +52,7 @@ def _uncaught_in_thread(terminal: Terminal) -> Callable[[threading.ExceptHookArg
     """Prints Python's traceback of an exception that a thread did not catch, masked like everything else."""
 
     def show(failed: threading.ExceptHookArgs) -> None:
-        lines = traceback.format_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
+        lines = format_exception(failed.exc_type, failed.exc_value, failed.exc_traceback)
         terminal.note(terminal.mask.text("".join(lines)))
 
     return show
@@ -117,7 +121,7 @@ def _report_unexpected(error: Exception, terminal: Terminal) -> None:
     permission), or a bug.
     """
     if terminal.debug:
-        terminal.note(terminal.mask.text("".join(traceback.format_exception(error))))
+        terminal.note(terminal.mask.text("".join(format_exception(error))))
         _report_internal(error, terminal)
     elif isinstance(error, OSError) and error.filename is not None and error.strerror:
         name = str(error.filename)

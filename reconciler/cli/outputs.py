@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
@@ -16,8 +16,13 @@ from reconciler.cli.options import DriftFormat, PlanFormat, TestFormat
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import own_files, saved_plan
-from reconciler.operations.session import repository, timestamp
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+from reconciler.operations.timestamps import timestamp
+
+with when_used():
+    from reconciler.operations import own_files, saved_plan
+    from reconciler.operations.session import repository
 
 if TYPE_CHECKING:
     from reconciler.render.failure import Failure

@@ -15,19 +15,24 @@ from reconciler.cli.options import PlanFormat
 from reconciler.cli.outputs import Output, Outputs, from_top
 from reconciler.cli.terminal import Terminal, colour, in_pipeline, plural
 from reconciler.config.given import Given
-from reconciler.model import Call, Event, Options, Outcome, Plan, Verb
+from reconciler.model import Call, Event, Json, Options, Outcome, Plan, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.preflight import Asked, Level
 from reconciler.model.problems import Problem, ordered
-from reconciler.operations import pipeline, session, shown_plan
-from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Loaded, Session, timestamp
-from reconciler.operations.shown_plan import Shown
-from reconciler.render import changes, html, markdown, text, view
-from reconciler.render import json as as_json
+from reconciler.model.when_used import when_used
+from reconciler.operations.timestamps import timestamp
+from reconciler.render.broken_pipe import ignore_broken_pipe
 from reconciler.render.difference import WIDTH
 from reconciler.render.mask import Mask
-from reconciler.render.progress import Progress, ignore_broken_pipe
+
+with when_used():
+    from reconciler.operations import pipeline, session, shown_plan
+    from reconciler.operations.pipeline import Planned
+    from reconciler.operations.session import Loaded, Session
+    from reconciler.operations.shown_plan import Shown
+    from reconciler.render import changes, html, markdown, text, view
+    from reconciler.render import json as as_json
+    from reconciler.render.progress import Progress
 
 
 def read(
@@ -188,10 +193,14 @@ class JsonLines:
 
 
 class ApplyReport:
-    """An apply at the terminal; implements :class:`reconciler.operations.apply.Interaction`."""
+    """An apply at the terminal; implements :class:`reconciler.operations.apply.Interaction`.
 
-    def __init__(self, terminal: Terminal, *, auto_approve: bool) -> None:
-        self.terminal, self.auto_approve = terminal, auto_approve
+    ``held``: the last line of JSON is printed by :meth:`close` only, as other lines come before.
+    """
+
+    def __init__(self, terminal: Terminal, *, auto_approve: bool, held: bool = False) -> None:
+        self.terminal, self.auto_approve, self.held = terminal, auto_approve, held
+        self._last: Json | None = None
         self._live: Progress | None = None
 
     @property
@@ -222,7 +231,19 @@ class ApplyReport:
         """Print the output of an apply without changes."""
         if self.terminal.as_json:
             self.terminal.line({"type": "version", "reconcile": __version__})
-            self.terminal.line({"type": "summary", "@message": view.summary(planned.plan), "done": [], "failed": []})
+            self._summary({"@message": view.summary(planned.plan), "done": [], "failed": []})
+
+    def _summary(self, entry: Json) -> None:
+        self._last = entry
+        if not self.held:
+            self.close({})
+
+    def close(self, more: Json) -> None:
+        """Print the last line of JSON, if there is one that was not printed."""
+        if self._last is not None:
+            entry, self._last = {"type": "summary", **self._last, **more}, None
+            with ignore_broken_pipe(sys.stdout):
+                self.terminal.line(entry)
 
     def confirm(self, plan: Plan) -> bool:
         """Whether the plan is approved, by ``--auto-approve`` or the user. Raises Problems (a safety rail) where there
@@ -273,7 +294,7 @@ class ApplyReport:
             if self.terminal.as_json:
                 steps = {"done": outcome.done, "failed": outcome.failed, "skipped": outcome.skipped}
                 steps["never_started"] = outcome.never_started
-                self.terminal.line({"type": "summary", "@message": report, **steps})
+                self._summary({"@message": report, **steps})
             else:
                 self.terminal.result(report)
 

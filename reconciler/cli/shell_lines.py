@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import typer
 
-from reconciler.render.progress import ignore_broken_pipe
+from reconciler.render.broken_pipe import ignore_broken_pipe
 
 
 def is_evaluated(argv: Sequence[str] | None) -> bool:

@@ -13,8 +13,11 @@ import typer
 
 from reconciler.cli import interrupts
 from reconciler.model.exit_codes import INTERRUPTED
-from reconciler.operations.stop import StopRequest
-from reconciler.render.progress import ignore_broken_pipe
+from reconciler.model.when_used import when_used
+from reconciler.render.broken_pipe import ignore_broken_pipe
+
+with when_used():
+    from reconciler.operations.stop import StopRequest
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import typer
@@ -14,11 +14,15 @@ import typer
 from reconciler import __version__
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations.session import timestamp
-from reconciler.render import json as as_json
-from reconciler.render import text
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+from reconciler.operations.timestamps import timestamp
+from reconciler.render.broken_pipe import ignore_broken_pipe
 from reconciler.render.mask import Mask
-from reconciler.render.progress import ignore_broken_pipe
+
+with when_used():
+    from reconciler.render import json as as_json
+    from reconciler.render import text
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.config import expressions, files
@@ -12,6 +11,7 @@ from reconciler.config.yaml import reader
 from reconciler.config.yaml.node import Node
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 
 _DEEPEST = 4
 

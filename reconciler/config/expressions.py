@@ -14,22 +14,22 @@ after the first ``.`` or ``:``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from reconciler.model import Address, Reference
+from reconciler.model.patterns import regex
 from reconciler.model.problems import did_you_mean
+from reconciler.model.records import dataclass
 
 SCOPE = ("account", "region", "partition", "environment")
 
-_TOKEN = re.compile(r"\$?\$\{")
-_STEP = re.compile(r"""\.?\[\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*\]|\.?([A-Za-z0-9_-]+)""")
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_UNQUOTED = re.compile(r"([A-Za-z][A-Za-z0-9]*)\.([A-Za-z0-9_./-]*/[A-Za-z0-9_./-]*)\.([A-Za-z0-9_-]+)")
+_TOKEN = regex(r"\$?\$\{")
+_STEP = regex(r"""\.?\[\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*\]|\.?([A-Za-z0-9_-]+)""")
+_WORD = regex(r"[A-Za-z][A-Za-z0-9]*")
+_UNQUOTED = regex(r"([A-Za-z][A-Za-z0-9]*)\.([A-Za-z0-9_./-]*/[A-Za-z0-9_./-]*)\.([A-Za-z0-9_-]+)")
 DEFAULT = ":-"  # between an environment variable and the text that is used without it, as in shells
-_OTHER_DEFAULT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::=|:\?|-|:|,|\|\||\|)\s*([^:=?|]*)")
-_ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OTHER_DEFAULT = regex(r"([A-Za-z_][A-Za-z0-9_]*)(?::=|:\?|-|:|,|\|\||\|)\s*([^:=?|]*)")
+_ENV_NAME = regex(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _ELSEWHERE = {
     "AWS::AccountId": "${account}",
@@ -48,7 +48,7 @@ _MEANT = {
     **dict.fromkeys(("lookup", "lookups", "data"), "lookups"),
 }
 # Expressions in the syntax of other tools
-_FOREIGN = re.compile(
+_FOREIGN = regex(
     r"\{\{\s*(?:var|vars|variables|lookups?|env|environ)[.:][^{}]*\}\}|\$\((?:var|lookups|env)[.:][^()]*\)"
     r"|(?<![$\w])\$(?:var|lookups)\.[A-Za-z0-9_.-]+"
 )

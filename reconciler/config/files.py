@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum
 from pathlib import Path
 
@@ -25,14 +25,16 @@ from reconciler.config.yaml import reader
 from reconciler.config.yaml.node import Node
 from reconciler.model import Pos, examples
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems, did_you_mean
+from reconciler.model.records import dataclass
 
 SETTINGS_FILES = ("environment.yaml", "environment.yml")
 PLAIN_FILES = "files"
 TESTS = "tests"
 YAML = (".yaml", ".yml")
-_NAMED = re.compile(rb"^[\"']?environment[\"']?\s*:|^\s*\{.*\benvironment\b", re.MULTILINE)
-_TESTS = re.compile(rb"^[\"']?tests[\"']?\s*:|^\s*\{.*\btests\b", re.MULTILINE)
+_NAMED = regex(rb"^[\"']?environment[\"']?\s*:|^\s*\{.*\benvironment\b", re.MULTILINE)
+_TESTS = regex(rb"^[\"']?tests[\"']?\s*:|^\s*\{.*\btests\b", re.MULTILINE)
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories, those of the bases included
 _MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all files together

@@ -6,9 +6,7 @@ name of a branch). A value is read as YAML, and a plain text is used as it is wr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,11 +15,13 @@ from reconciler.config.yaml import reader
 from reconciler.config.yaml.node import MAX_BYTES, Node, scalar
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
 
 PREFIX: Final = "RECONCILE_VAR_"
-_PLAIN: Final = re.compile(r"[\w./+=~^(;<$-][^\n]*")
-_SPECIAL: Final = re.compile(r":(\s|$)|\s#|^-(\s|$)|^---|^\.\.\.|^<<|^=$|\s$")
+_PLAIN: Final = regex(r"[\w./+=~^(;<$-][^\n]*")
+_SPECIAL: Final = regex(r":(\s|$)|\s#|^-(\s|$)|^---|^\.\.\.|^<<|^=$|\s$")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from reconciler.config import references
@@ -29,6 +29,7 @@ from reconciler.model import (
     Template,
 )
 from reconciler.model.declared import partition_of
+from reconciler.model.records import dataclass
 
 _SOMEWHERE = "123456789012"
 _PARTS = 6

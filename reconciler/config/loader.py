@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler import __version__
-from reconciler.config import expressions, files, required_version
+from reconciler.config import expressions, files
 from reconciler.config import given as outside
 from reconciler.config.files import Layer, Missing, Sources, displayed_from, find_environment
 from reconciler.config.given import Given
@@ -35,8 +35,13 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.masking import Cover, is_no_name
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of, ordered
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
 from reconciler.schema import registry
+
+with when_used():
+    from reconciler.config import required_version
 
 __all__ = ["DeclaredResource", "LoadedEnvironment", "displayed_from", "find_environment", "load"]
 

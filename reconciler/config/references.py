@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted, values_by
 from reconciler.model.problems import Problem, did_you_mean
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import SCALARS, replace
 
 Kinds = Mapping[str, Kind]

@@ -7,7 +7,7 @@ variable is final: expressions in it are not filled in. The size of the result i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from operator import getitem
 from pathlib import Path as FilePath
@@ -23,6 +23,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.masking import looks_secret, private_name
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
 
 MAX_FILE = 1024 * 1024
 MAX_VALUES = 3_000_000

@@ -8,8 +8,8 @@ made from its reference: ``operations/permissions/iam-actions.json``. Actions ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
+from .records import dataclass
 from .resources import Resource
 from .values import EMPTY, Json, Scope
 

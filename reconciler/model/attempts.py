@@ -6,10 +6,10 @@ What is decided, and why, is known to the kind that declares jobs (``Kind.retrie
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from .records import dataclass
 from .values import Path
 
 

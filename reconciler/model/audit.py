@@ -7,12 +7,13 @@ limits that rule alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from reconciler.model import problem_codes as codes
 
 from .paths import as_written
+from .records import dataclass
 from .resources import Live, Sought
 from .steps import Call, Cause, Reads
 from .values import Path, Scope

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from .attempts import Ending
+from .records import dataclass
 from .steps import Reads
 from .values import EMPTY, Scope
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, TypeAlias
 
+from .records import dataclass
 from .resources import Finding
 from .values import EMPTY, Address, Json, Path
+from .when_used import when_used
+
+with when_used():
+    from hashlib import sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

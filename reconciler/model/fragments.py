@@ -6,6 +6,8 @@ import re
 from functools import cache
 from typing import Final
 
+from .patterns import regex
+
 MOST: Final = 4000  # characters of a text that are looked at
 
 _FOLDED: Final = str.maketrans(
@@ -16,8 +18,8 @@ _FOLDED: Final = str.maketrans(
         **dict.fromkeys("\u200b\u200c\u200d\ufeff\\", ""),
     }
 )
-_SPACES: Final = re.compile(r"\s+")
-_ALTERNATIVES: Final = re.compile(r"\{([^{}]*)\}|(\*)")
+_SPACES: Final = regex(r"\s+")
+_ALTERNATIVES: Final = regex(r"\{([^{}]*)\}|(\*)")
 
 
 def fold(text: str) -> str:

@@ -6,8 +6,8 @@ What the requests look like is known to the kinds (``Kind.submits``, ``Kind.take
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from .records import dataclass
 from .values import EMPTY, Json
 
 
@@ -38,6 +38,8 @@ class Submission:
     #: What they run on, and whether on several machines at once: a queue must offer it.
     platform: str
     multinode: bool = False
+    #: The parameters that its commands need and that have no default.
+    needed: frozenset[str] = frozenset()
     #: The members of the request that have these overrides. Raises ValueError with a sentence for what cannot be.
     request: Callable[[Overrides], Json]
     #: The members of the request that have an override as a file has it: those of the request itself, or the content

@@ -58,22 +58,11 @@ A kind is data about fields and a few pure functions. This is a whole one, for a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .access import Access
-from .api import Api
-from .attempts import Retries
-from .audit import Audit
-from .declared import Declared
-from .diagnosis import Diagnoser
-from .expansion import Expansion
-from .granted import Granted
-from .jobs import Submission, Takes
 from .other_tools import NOT_KNOWN, OtherTools
-from .plan import Verb
-from .preflight import Check, Checks, Ground
-from .recorded import Recorded
+from .records import dataclass
 from .resources import (
     Change,
     Container,
@@ -91,9 +80,22 @@ from .resources import (
     Resource,
     Want,
 )
-from .status import StatusReader
 from .steps import Action, Call, CompleteList, Reads
 from .values import EMPTY, OWNER_TAG, REGION_TAG, Address, Json, Path, Scope
+
+if TYPE_CHECKING:  # what only some commands use is imported by them
+    from .api import Api
+    from .attempts import Retries
+    from .audit import Audit
+    from .declared import Declared
+    from .diagnosis import Diagnoser
+    from .expansion import Expansion
+    from .granted import Granted
+    from .jobs import Submission, Takes
+    from .plan import Verb
+    from .preflight import Check, Checks, Ground
+    from .recorded import Recorded
+    from .status import StatusReader
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:

@@ -6,8 +6,9 @@ How each is read from AWS is in ``account/lookups.py``; its arguments are in ``s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+from .records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,17 @@ from __future__ import annotations
 
 import json
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from html import escape
 from typing import Final
 from urllib.parse import quote, quote_plus
+
+from .patterns import regex
+from .when_used import when_used
+
+with when_used():
+    from base64 import b64encode
+    from html import escape
 
 SENSITIVE: Final = "(sensitive)"
 SHORT: Final = 4  # a secret with fewer characters is masked in quotes only
@@ -35,11 +40,11 @@ _UNSAFE: Final = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f"
 )
-_CONTROL: Final = re.compile(f"[{_UNSAFE}]")
-_BREAKS: Final = re.compile(f"[\t\n{_UNSAFE}]")
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/=_-]")
-_CUT: Final = re.compile(r" ?(?:\.\.\.|\u2026)")
-_PRIVATE: Final = re.compile(
+_CONTROL: Final = regex(f"[{_UNSAFE}]")
+_BREAKS: Final = regex(f"[\t\n{_UNSAFE}]")
+_BASE64: Final = regex(r"[A-Za-z0-9+/=_-]")
+_CUT: Final = regex(r" ?(?:\.\.\.|\u2026)")
+_PRIVATE: Final = regex(
     r"(?i)(?:pass(word|wd|phrase)s?|(?<![a-z])(pass|pwd)|(secret|credential)s?|token|(private|secret|access|api|auth|encryption|signing)[-_.]?key)"
     r"(?:[-_.]?[0-9]{1,3})?$"
 )
@@ -48,7 +53,7 @@ PRIVATE_WORDS: Final = ("pass", "pwd", "secret", "credential", "token", "key")  
 
 # Keys and tokens by the form that their issuers gave them so that they can be found:
 # https://docs.github.com/en/code-security/reference/secret-security/supported-secret-scanning-patterns
-_TOKEN: Final = re.compile(
+_TOKEN: Final = regex(
     r"(?<![A-Za-z0-9])(?:"
     r"(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
     r"|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,}|glpat-[\w-]{20,}|npm_[A-Za-z0-9]{36,}|hf_[A-Za-z0-9]{30,}"
@@ -63,10 +68,10 @@ _MARKS: Final = (
     *("AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "npm_", "hf_", "xox", "k_live_"),
     *("k_test_", "sk-", "AIza", "SG.", "eyJ", "PRIVATE KEY-----", "hooks.slack.com"),
 )
-_MARKED: Final = re.compile("|".join(map(re.escape, _MARKS)))
+_MARKED: Final = regex("|".join(map(re.escape, _MARKS)))
 # A secret access key of AWS: forty characters that nobody chose. Names are made of words: small letters in a row
-_FORTY: Final = re.compile(r"(?<![\w/+=.-])[A-Za-z0-9/+]{40}(?![\w/+=.-])")
-_IN_WORDS: Final = re.compile(r"(?=[a-z][a-z])")
+_FORTY: Final = regex(r"(?<![\w/+=.-])[A-Za-z0-9/+]{40}(?![\w/+=.-])")
+_IN_WORDS: Final = regex(r"(?=[a-z][a-z])")
 MOST_IN_WORDS: Final = 14
 
 
@@ -85,7 +90,7 @@ def _if_random(match: re.Match[str]) -> str:
     return text if chosen or len(_IN_WORDS.findall(text)) > MOST_IN_WORDS else SENSITIVE
 
 
-_MEMBER: Final = re.compile(r"[A-Za-z_]{1,24}")
+_MEMBER: Final = regex(r"[A-Za-z_]{1,24}")
 
 
 def is_no_name(text: object) -> bool:
@@ -227,7 +232,7 @@ def _any_of(forms: Iterable[str], quoted: Iterable[str] = ()) -> re.Pattern[str]
     return re.compile("|".join(branches)) if branches else None
 
 
-_SECRET_WORD = re.compile(r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|PRIVATE|(^|_)PASS(_|$)|KEY$")
+_SECRET_WORD = regex(r"PASS(WORD|WD|PHRASE)|SECRET|TOKEN|CREDENTIAL|PRIVATE|(^|_)PASS(_|$)|KEY$")
 
 
 def looks_secret(name: str) -> bool:

@@ -9,6 +9,7 @@ from functools import cache
 from operator import is_
 from typing import Any, TypeVar
 
+from reconciler.model.identity import once_for_each_object
 from reconciler.model.values import Path, Pos
 
 T = TypeVar("T")
@@ -16,30 +17,38 @@ T = TypeVar("T")
 
 def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
     """Every value that ``pattern`` (``a.b[].c``, ``a.*``) matches, with its path."""
-    steps = segments(pattern)
-    found: list[tuple[Path, Any]] = []
-    if type(props) is not dict or steps[0] in props or steps[0] == "*":  # most match nothing
-        _walk(props, steps, 0, (), found)
+    found: list[tuple[Path, Any]] = [((), props)]
+    for step in segments(pattern):
+        below: list[tuple[Path, Any]] = []
+        for path, value in found:
+            if type(value) is dict or isinstance(value, Mapping):
+                if step == "*":
+                    below += [((*path, name), item) for name, item in value.items()]
+                elif step in value:
+                    below.append(((*path, step), value[step]))
+            elif step == "[]" and isinstance(value, list | tuple):
+                below += [((*path, index), item) for index, item in enumerate(value)]
+        if not below:  # most match nothing
+            return iter(())
+        found = below
     return iter(found)
 
 
 def values_by(props: Any, patterns: Mapping[str, T]) -> Iterator[tuple[Path, T, Any]]:
-    """Every value that one of ``patterns`` matches, in their order: path, what belongs to the pattern, and value."""
+    """Every value that one of ``patterns`` matches, in their order: path, what belongs to the pattern, and value.
+
+    The mapping must be one that remains, such as a kind's own.
+    """
     for first, pattern, found in _by_first(patterns):
         if first in props or first == "*":
             for path, value in values_at(props, pattern):
                 yield path, found, value
 
 
-def _by_first(patterns: Mapping[str, T]) -> tuple[tuple[str, str, T], ...]:
-    """The patterns with the first step of each: of the same mapping, a kind's own, for every resource."""
-    known = _FIRST.get(id(patterns))
-    if known is None or known[0] is not patterns:
-        known = _FIRST[id(patterns)] = (patterns, tuple((segments(one)[0], one, patterns[one]) for one in patterns))
-    return known[1]
-
-
-_FIRST: dict[int, tuple[Any, tuple[Any, ...]]] = {}  # with the mapping itself, whose id is then no other's
+@once_for_each_object
+def _by_first(patterns: Mapping[str, Any]) -> tuple[tuple[str, str, Any], ...]:
+    """The patterns with the first step of each."""
+    return tuple((segments(pattern)[0], pattern, found) for pattern, found in patterns.items())
 
 
 @cache
@@ -51,21 +60,6 @@ def segments(pattern: str) -> tuple[str, ...]:
 def sample(pattern: str) -> Path:
     """A path that ``pattern`` matches: with the first item of every list."""
     return tuple(0 if step == "[]" else step for step in segments(pattern))
-
-
-def _walk(value: Any, segments: tuple[str, ...], depth: int, path: Path, found: list[tuple[Path, Any]]) -> None:
-    if depth == len(segments):
-        found.append((path, value))
-        return
-    head, depth = segments[depth], depth + 1
-    if head == "[]" and isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            _walk(item, segments, depth, (*path, index), found)
-    elif head == "*" and isinstance(value, dict | Mapping):
-        for name, item in value.items():
-            _walk(item, segments, depth, (*path, name), found)
-    elif isinstance(value, dict | Mapping) and head in value:
-        _walk(value[head], segments, depth, (*path, head), found)
 
 
 def dotted(path: Path) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, Final
 
+from .records import dataclass
 from .resources import Change, Dependent, Diff, Disruption, Live, Resource, Want
 from .steps import Action, Refused, Unreadable
 from .values import EMPTY, Address, Json, Pos, Scope

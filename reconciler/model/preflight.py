@@ -5,14 +5,15 @@ What is checked is known to the kinds (``Kind.preflight``); ``account/preflight.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from .declared import Declared
 from .plan import ResourcePlan, Verb
+from .records import dataclass
 from .resources import Live, Resource
 from .steps import Reads
 from .values import EMPTY, Address, Json, Path, Scope
@@ -112,20 +113,15 @@ class Checked:
 
 
 class Shared:
-    """What is found once in a preflight, by whichever of its threads asks first; the others wait for it.
-
-    What makes one value may ask for others, never for itself.
-    """
+    """What is found once in a preflight. What makes one value may ask for others, never for itself."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._locks: dict[Hashable, threading.Lock] = {}
         self._found: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """The value of ``key``, which ``make`` makes."""
         if key not in self._found:
-            with self._lock_of(key):
+            with self.alone(key):
                 if key not in self._found:
                     self._found[key] = make()
         found: T = self._found[key]
@@ -134,15 +130,15 @@ class Shared:
     def read_once(self, key: Hashable, reads: Callable[[], Reads[T]]) -> Reads[T]:
         """The value of ``key``, which is the result of ``reads``."""
         if key not in self._found:
-            with self._lock_of(key):
+            with self.alone(key):
                 if key not in self._found:
                     self._found[key] = yield from reads()
         found: T = self._found[key]
         return found
 
-    def _lock_of(self, key: Hashable) -> threading.Lock:
-        with self._lock:
-            return self._locks.setdefault(key, threading.Lock())
+    def alone(self, _: Hashable) -> AbstractContextManager[object]:
+        """Where nobody else makes the value of a key: everywhere, without threads."""
+        return nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
+
+from .records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

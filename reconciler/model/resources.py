@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, TypeAlias
 
 from reconciler.model import problem_codes as codes
 
+from .records import dataclass
 from .values import EMPTY, MISSING, NAME_TAG, OWNER_TAG, REGION_TAG, Address, Json, Path, Pos, Scope
 
 

@@ -9,28 +9,33 @@ from __future__ import annotations
 
 import binascii
 import re
-from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from reconciler.model.masking import PRIVATE_WORDS, SENSITIVE, private_name
 
-_HINT = re.compile(
+from .patterns import regex
+from .when_used import when_used
+
+with when_used():
+    from base64 import b64decode
+
+_HINT = regex(
     r"(?i)pass|pwd|secret|token|credential|key|://|AKIA|gh[a-z]_|PRIVATE|curl|wget|mysql|maria|login|authorization"
     r"|identified|net\s+user|openssl|securestring"
 )
 _VALUE = r"""(?:\\?"(?P<double>[^"\n]+?)\\?"|\$?'(?P<single>[^'\n]+)'|(?P<bare>[^\s"'`,;|&<>=][^\s"'`,;|&<>]*))"""
 # A name and its value, by what stands between them
 _GIVEN = (
-    re.compile(
+    regex(
         r"(?<![\w$.-])(?<!\$\{)(?:--?)?(?P<name>[A-Za-z][\w.-]*)"
         r"(?:[\"']?\s*:\s+|\\?[\"']\s*:\s*|[\"']?[ \t]*(?:=>|:?=)[ \t]*|(?<=\w)[ \t]+)" + _VALUE
     ),
-    re.compile(r"\$\{(?P<name>\w+):?[-=]" + _VALUE.replace("`,;|&<>]*", "`,;|&<>}]*")),
-    re.compile(r"(?m)(?:^|[\s;&])(?:ENV|setx|setenv|configure set)\s+(?P<name>\w[\w.-]*)[ \t]+" + _VALUE),
-    re.compile(r"<(?P<name>[A-Za-z][\w.-]*)>(?P<bare>[^<>\s]+)</"),
+    regex(r"\$\{(?P<name>\w+):?[-=]" + _VALUE.replace("`,;|&<>]*", "`,;|&<>}]*")),
+    regex(r"(?m)(?:^|[\s;&])(?:ENV|setx|setenv|configure set)\s+(?P<name>\w[\w.-]*)[ \t]+" + _VALUE),
+    regex(r"<(?P<name>[A-Za-z][\w.-]*)>(?P<bare>[^<>\s]+)</"),
 )
-_KNOWN = re.compile(
+_KNOWN = regex(
     r"(?P<key>-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z))"
     r"|(?P<id>\b(?:AKIA[0-9A-Z]{16}|gh[a-z]_[0-9A-Za-z]{30,}|xox[a-z]-[0-9A-Za-z-]{10,}|sk_live_[0-9A-Za-z]{16,}"
     r"|tskey-[a-z]+-[\w-]{8,}|hvs\.[\w-]{20,}))"
@@ -40,7 +45,7 @@ _WORD, _LINE = r"""[^\s"'`|;]+""", r"(?:[^\n|;]|\\\n){0,300}?"
 # Passwords that well-known commands, headers and files have in a place of their own, without a name; each pattern with
 # words in lower case of which the text must contain one
 _PLACES = tuple(
-    (words.split(), re.compile(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})""")))
+    (words.split(), regex(pattern.replace("PASSWORD", f"""["']?(?P<value>{_WORD})""")))
     for words, pattern in (
         ("@", r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]*://[^\s:/@\"']*:(?P<value>[^\s/@\"']+)@"),
         ("chpasswd", r"[\"' \t:]\w[\w.-]*:(?P<value>[^\s\"'|:]+)[\"']?\s*\|\s*(?:sudo\s+)?chpasswd"),
@@ -70,13 +75,12 @@ _PLACES = tuple(
         ("login", r"\blogin\s+\S+\s+password\s+PASSWORD"),
     )
 )
-_FILLED_IN = re.compile(
-    r"[$<%{`(\[*]|Ref::|arn:|/|\.\.\.|(?:true|false|yes|no|null|none)$|\(sensitive\)", re.IGNORECASE
-)
-_NUMBER_OR_PATH = re.compile(r"\d{1,3}|[a-z0-9_.-]+(/[a-z0-9_.-]+)+")
+_OF_PLACES = regex("|".join(re.escape(word) for words, _ in _PLACES for word in words))
+_FILLED_IN = regex(r"[$<%{`(\[*]|Ref::|arn:|/|\.\.\.|(?:true|false|yes|no|null|none)$|\(sensitive\)", re.IGNORECASE)
+_NUMBER_OR_PATH = regex(r"\d{1,3}|[a-z0-9_.-]+(/[a-z0-9_.-]+)+")
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html#SecretsManager-CreateSecret-request-Name
-_REFERENCE = re.compile(r"[A-Za-z0-9/_+=.@:-]{1,512}")
-_ODD = re.compile(r"[+=@](?!.*\.[a-z]+$)")
+_REFERENCE = regex(r"[A-Za-z0-9/_+=.@:-]{1,512}")
+_ODD = regex(r"[+=@](?!.*\.[a-z]+$)")
 
 
 def is_number_or_path(value: str) -> bool:
@@ -132,7 +136,7 @@ def _spans(text: str) -> frozenset[tuple[int, int]]:
     found = {match.span(match.lastgroup or 0) for match in _KNOWN.finditer(text)}
     # other letters than those of ASCII may count as one of these
     lower = text.lower() if text.isascii() else ""
-    for words, pattern in _PLACES:
+    for words, pattern in _PLACES if not lower or _OF_PLACES.search(lower) else ():
         if not lower or any(word in lower for word in words):
             found |= {match.span("value") for match in pattern.finditer(text) if not _is_harmless(match["value"])}
     if lower and not any(word in lower for word in PRIVATE_WORDS):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from .diagnosis import Unread
+from .records import dataclass
 from .steps import Reads
 from .values import EMPTY, Scope
 

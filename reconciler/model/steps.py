@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Protocol, TypeAlias, TypeVar
 
-from . import fragments
+from .records import dataclass
 from .values import EMPTY, Json
+from .when_used import when_used
+
+with when_used():
+    from . import fragments
 
 T = TypeVar("T")
 

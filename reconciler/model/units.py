@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import Final
+
+from .patterns import regex
 
 _SIZES: Final = {"k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 _TIMES: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -19,13 +20,13 @@ _UNITS: Final = {
     "hours": (3600, _TIMES),
     "days": (86400, _TIMES),
 }
-_SIZE: Final = re.compile(r"(?i)([0-9]{1,12}(?:\.[0-9]{1,6})?) *([kmgt])(?:i?b|i)?")
-_TIME: Final = re.compile(
+_SIZE: Final = regex(r"(?i)([0-9]{1,12}(?:\.[0-9]{1,6})?) *([kmgt])(?:i?b|i)?")
+_TIME: Final = regex(
     r"(?i)([0-9]{1,12}(?:\.[0-9]{1,6})?) *(?:(s)|(m)|(h)|(d)|(w))"
     r"(?:(?<=s)(?:ecs?|econds?)?|(?<=m)(?:ins?|inutes?)?|(?<=h)(?:rs?|ours?)?|(?<=d)(?:ays?)?|(?<=w)(?:eeks?)?)"
 )
-_IN_NAME: Final = re.compile(r"(MiB|GiB|Seconds|Minutes|Hours|Days)$")
-_IN_TEXT: Final = re.compile(r"(?i:\b(seconds|minutes|hours|days)\b)|\b(MiB|GiB)\b(?!/)")
+_IN_NAME: Final = regex(r"(MiB|GiB|Seconds|Minutes|Hours|Days)$")
+_IN_TEXT: Final = regex(r"(?i:\b(seconds|minutes|hours|days)\b)|\b(MiB|GiB)\b(?!/)")
 
 
 def unit_of(name: str, description: str) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
+
+from .patterns import regex
+from .records import dataclass
+from .when_used import when_used
+
+with when_used():
+    from hashlib import scrypt
 
 Json: TypeAlias = Mapping[str, Any]
 Path: TypeAlias = tuple[str | int, ...]
@@ -72,7 +76,7 @@ REGION_TAG: Final = "reconciler/region"  # of the owner of what exists once for 
 AGAIN_TAG: Final = "reconciler/registered-after"  # on a revision that --replace requested: the number of the one before
 KEEP_TAG: Final = "reconciler/prevent-destroy"  # lifecycle.preventDestroy, for undeclared resources
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_PLAIN_NAME = regex(r"[A-Za-z0-9_-]+")
 
 
 class Missing(Enum):
@@ -87,9 +91,11 @@ class Missing(Enum):
 MISSING: Final = Missing.MISSING
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Address:
-    """Section and logical name of a resource; as text ``jobQueues.queue-0``, ``logGroups["/aws/batch/custom"]``."""
+class Address(NamedTuple):
+    """Section and logical name of a resource; as text ``jobQueues.queue-0``, ``logGroups["/aws/batch/custom"]``.
+
+    A tuple, since a plan looks up and sorts addresses a hundred times as often as it makes them.
+    """
 
     section: str
     name: str
@@ -217,7 +223,7 @@ def fingerprint(value: Any, salt: str) -> str:
     text = plain if isinstance(plain, str) else compact(plain)
     # replies may contain halves of surrogate pairs, since JSON can escape them one by one
     written, salted = (part.encode("utf-8", "surrogatepass") for part in (text, salt))
-    return hashlib.scrypt(written, salt=salted, n=2**14, r=8, p=1, dklen=32).hex()
+    return scrypt(written, salt=salted, n=2**14, r=8, p=1, dklen=32).hex()
 
 
 def compact(value: Any) -> str:
@@ -244,6 +250,9 @@ class Reference:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:  # the text says it all, and this is quicker than the repr of a dataclass
+        return f"Reference({self.text!r})"
+
 
 @dataclass(frozen=True, slots=True)
 class Template:
@@ -259,3 +268,6 @@ class Template:
 
     def __str__(self) -> str:
         return "".join(map(str, self.parts))
+
+    def __repr__(self) -> str:
+        return f"Template({self.parts!r})"

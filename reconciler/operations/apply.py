@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -22,10 +22,12 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, INTERRUPTED, OK, PARTIAL, RAIL, STALE
 from reconciler.model.preflight import Asked, Level
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations import journal, pipeline, saved_plan
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Session, lock_of, make_plan, timestamp
+from reconciler.operations.session import Session, lock_of, make_plan
 from reconciler.operations.stop import StopRequest
+from reconciler.operations.timestamps import timestamp
 from reconciler.render import checksum, report
 
 if TYPE_CHECKING:

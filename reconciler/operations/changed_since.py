@@ -15,7 +15,6 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from reconciler.config import discovery
 from reconciler.config.files import SETTINGS_FILES
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 
 _QUIET: Final = (
     "core.fsmonitor=false",

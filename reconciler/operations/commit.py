@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from reconciler.model.records import dataclass
 
 SECONDS: Final = 5.0
 SHORT: Final = 12  # characters of an id that are shown

@@ -9,24 +9,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from reconciler import __version__
+from reconciler.model.patterns import regex
 from reconciler.schema import registry
 
 DIRECTORY: Final = "schemas"
 NAME: Final = f"reconcile-{__version__}.schema.json"
 _OUR_OWN: Final = "environment.schema.json"
 _ANY: Final = "reconcile-*.schema.json"
-_LINE: Final = re.compile(
+_LINE: Final = regex(
     r"\A(# yaml-language-server: \$schema=)(?:\S*/)?(?:environment|reconcile-[^/\s]+)\.schema\.json(?=\s)"
 )
 _TESTS: Final = ".tests.schema.json"
-_TESTS_LINE: Final = re.compile(
+_TESTS_LINE: Final = regex(
     r"\A(# yaml-language-server: \$schema=)(?:\S*/)?(?:tests|reconcile-[^/\s]+\.tests)\.schema\.json(?=\s)"
 )
 _NOT_OURS: Final = ("node_modules", "venv", "site-packages")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +18,7 @@ from reconciler.account.client import READS, Exchange
 from reconciler.model import Event, Plan, Refused, Scope, Verb, Wait
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import SENSITIVE
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.own_files import foreign
 from reconciler.render import json as as_json
@@ -27,7 +27,7 @@ from reconciler.render.mask import Mask
 FOLDER: Final = ".reconcile"
 BEGINNING: Final = b'{"at": "'  # of every line
 PRIVATE: Final = frozenset({"SecretString", "SecretBinary", "KeyMaterial"})  # secret members of replies
-DIGEST: Final = re.compile(r"[0-9a-f]{64}")  # version ids of secrets, which are digests of their values
+DIGEST: Final = regex(r"[0-9a-f]{64}")  # version ids of secrets, which are digests of their values
 
 
 class Journal:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.account.refresh import refresh
 from reconciler.checks import environment, secrets
 from reconciler.checks.ignored_rules import without_ignored
 from reconciler.config import files, links, loader, names
@@ -25,9 +24,14 @@ from reconciler.model.masking import SHORT
 from reconciler.model.paths import values_at
 from reconciler.model.preflight import NOTHING, Asked, Checked, Level
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
 from reconciler.operations.taken import Taken
 from reconciler.render.mask import Mask
 from reconciler.schema import registry
+
+with when_used():
+    from reconciler.account.refresh import refresh
 
 if TYPE_CHECKING:  # half of the program, which `validate` does not need: imported where it is used
     from reconciler.account.reader import Reader

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from reconciler import __version__
 from reconciler.config import discovery
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problems
+from reconciler.model.records import dataclass
 
 HERE: Final = Path(__file__).parents[1]
 HOSTS: Final = ("github", "gitlab")
-_HEAD: Final = re.compile(r"ref: refs/(?:remotes/origin|heads)/([\w./-]+)\s*")
+_HEAD: Final = regex(r"ref: refs/(?:remotes/origin|heads)/([\w./-]+)\s*")
 # Anything else in their place could be more than a value in the workflows.
-_FORMS: Final = {"account": re.compile(r"[0-9]{12}"), "region": re.compile(r"[a-z]+(-[a-z0-9]+)+")}
+_FORMS: Final = {"account": regex(r"[0-9]{12}"), "region": regex(r"[a-z]+(-[a-z0-9]+)+")}
 _ACCOUNT: Final = "123456789012"  # where the environments name none, or several
 _REGION: Final = "eu-west-1"
 _MAIN: Final = "main"

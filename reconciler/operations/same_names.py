@@ -6,11 +6,9 @@ pipeline distinguishes them by their directories (:func:`ids`).
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Final
@@ -18,13 +16,19 @@ from typing import Final
 from reconciler.config import discovery, loader
 from reconciler.config.given import Given
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.values import Pos
+from reconciler.model.when_used import when_used
 from reconciler.operations.session import Location
+
+with when_used():
+    from hashlib import sha256
 
 Names = Mapping[Location, str]
 _LONGEST: Final = 64
-_ODD: Final = re.compile(r"[^\w.-]", re.ASCII)
+_ODD: Final = regex(r"[^\w.-]", re.ASCII)
 
 
 def ids(names: Names, top: Path) -> dict[Location, str]:
@@ -37,7 +41,7 @@ def ids(names: Names, top: Path) -> dict[Location, str]:
 
 def _id(name: str, path: str) -> str:
     found = f"{name}.{_ODD.sub('_', path.replace('/', '.'))}"
-    return found if len(found) <= _LONGEST else f"{name}.{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    return found if len(found) <= _LONGEST else f"{name}.{sha256(path.encode()).hexdigest()[:8]}"
 
 
 def name_of_id(word: str) -> str:

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,12 +26,16 @@ from reconciler.model import Address, Options, Plan, ResourcePlan, Scope, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import STALE
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.values import SANDBOX
-from reconciler.operations.own_files import foreign, put
+from reconciler.model.when_used import when_used
 from reconciler.operations.pipeline import Planned, document
 from reconciler.operations.saved_variables import SavedVariable
 from reconciler.planning.visibility import UNREADABLE_CODES
-from reconciler.render.checksum import essence
+
+with when_used():
+    from reconciler.operations.own_files import foreign, put
+    from reconciler.render.checksum import essence
 
 MARK: Final = "reconcile-plan/"
 VERSION: Final = "5"

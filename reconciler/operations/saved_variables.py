@@ -11,7 +11,6 @@ import hmac
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.config.given import PREFIX, Given
@@ -19,6 +18,7 @@ from reconciler.model import Environment
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, STALE
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.render.mask import Mask
 
 _SALT: Final = 16  # bytes

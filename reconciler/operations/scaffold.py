@@ -18,6 +18,7 @@ from reconciler.config import loader
 from reconciler.kinds import discover
 from reconciler.model import examples
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.operations import editor_schema
 
@@ -25,8 +26,9 @@ HERE: Final = Path(__file__).parents[1]
 MINIMAL: Final = "minimal"
 _SCHEMA_LINE: Final = "# yaml-language-server: $schema=environment.schema.json\n"
 _OF_REPOSITORIES: Final = ("README", "LICENSE", "LICENCE", "COPYING", "CODEOWNERS")
-_NAME = re.compile(r"[^a-z0-9-]+")
+_NAME = regex(r"[^a-z0-9-]+")
 _README: Final = "README.md"
+_ELSEWHERE = regex(r"^.*\]\(\.\./\.\..*\n+", re.MULTILINE)  # lines on documents that only this repository has
 _PREFIX: Final = """\
 environment: {name}
 
@@ -142,6 +144,7 @@ def _readme(text: str, template: str, name: str, directory: Path) -> str:
     where = "" if directory.resolve() == Path.cwd() else typed
     commands = re.compile(rf"^(reconcile(?: \w+)+) {template}(?= |$)", re.MULTILINE)
     text = commands.sub(lambda found: f"{found[1]} {where}".rstrip(), text)
+    text = _ELSEWHERE.sub("", text)
     text = text.replace(f"environments/{template}/", f"{where}/" if where else "")
     about = f"In the account its names begin with `{name}-` (`namePrefix` in `environment.yaml`).\n\n## "
     return re.sub(r"^# .*", f"# {name}", text, count=1).replace("## ", about, 1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.config import names, references
@@ -18,6 +18,8 @@ from reconciler.kinds import discover
 from reconciler.model import Address, Environment, JsonText, Scope, Secret
 from reconciler.model.masking import SENSITIVE, SHORT
 from reconciler.model.paths import values_at
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import decoded
 from reconciler.model.stand_ins import known
 from reconciler.model.values import fingerprint
@@ -25,11 +27,11 @@ from reconciler.render.mask import Mask, is_word, private_members
 
 # boto3's name of the service whose version ids are digests of values (docs/adr/0006-secrets-by-version-id.md)
 _WITH_DIGESTS: Final = "secretsmanager"
-_DIGEST: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
-_BEGINNING: Final = re.compile(r"(?<=/)[0-9a-f]{16}$")
-_TOKEN: Final = re.compile(r"\(sensitive:(?P<number>[0-9]{1,6})\)")
-_ENCODED: Final = re.compile(r"[A-Za-z0-9+/\s]{16,}={0,2}\s*")
-_NAME: Final = re.compile(r"(?:[nN]ame|[aA]rn|ARN|[iI]d)$")
+_DIGEST: Final = regex(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+_BEGINNING: Final = regex(r"(?<=/)[0-9a-f]{16}$")
+_TOKEN: Final = regex(r"\(sensitive:(?P<number>[0-9]{1,6})\)")
+_ENCODED: Final = regex(r"[A-Za-z0-9+/\s]{16,}={0,2}\s*")
+_NAME: Final = regex(r"(?:[nN]ame|[aA]rn|ARN|[iI]d)$")
 _ENV: Final = "env:"
 
 

@@ -7,12 +7,10 @@ is set, so one process can use several environments with different accounts, rol
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,11 +19,12 @@ from reconciler.config.given import Given
 from reconciler.model import EMPTY, Environment, Options, Plan, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
-from reconciler.model.masking import looks_secret
 from reconciler.model.preflight import NOTHING, Asked
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.values import SANDBOX
 from reconciler.operations import pipeline
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.taken import NEW, Taken
 from reconciler.render.mask import Mask
@@ -36,13 +35,9 @@ if TYPE_CHECKING:  # boto3 takes 0.1 s to import, and `validate` does without
     from reconciler.account.lock import Lock
     from reconciler.config.yaml.node import Node
 
-LONG: Final = 12  # characters from which a value is masked at once; shorter ones may be ordinary words
 _ENDPOINT: Final = "AWS_ENDPOINT_URL"
 # What data that AWS cannot have sent raises where its types are relied on
 _MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-# Where notices are sent: the address is the secret, wherever it was typed, also without https://
-_WEBHOOK: Final = re.compile(r"(?i)\b(?:slack|webhook):(?P<to>\S+)|(?P<url>https?://\S*hook\S*)")
-_ADDRESS: Final = re.compile(r"://[^/\s:@]*:(?P<password>[^/\s@]{4,})@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,26 +144,6 @@ def read(
     """
     env, warnings = pipeline.read_environment(location.target, environ, strict=strict, given=given, change=change)
     return Loaded(location, env, warnings, mask_of_environ(environ) | pipeline.mask_for(env))
-
-
-def mask_of_environ(environ: Mapping[str, str]) -> Mask:
-    """A mask for the values of environment variables with names of secrets, AWS credentials among them, and for the
-    passwords in addresses (``AWS_ENDPOINT_URL``): an error may occur before it is known which of them are used. Values
-    under ``LONG`` characters are masked only once they are used.
-    """
-    found = (value for name, value in environ.items() if looks_secret(name))
-    inside = (match["password"] for value in environ.values() for match in _ADDRESS.finditer(value))
-    return Mask((*(value for value in found if len(value) >= LONG), *inside))
-
-
-def mask_of_webhooks(words: Iterable[str]) -> Mask:
-    """A mask for the addresses of webhooks among ``words``, which an error about a mistyped command would repeat."""
-    found: set[str] = set()
-    for match in (match for word in words for match in _WEBHOOK.finditer(word)):
-        address = match["to"] or match["url"]
-        path = re.sub(r"^(?i:https?):/*", "", address).partition("/")[2].strip("/")
-        found |= {text for text in (address, path) if len(text) >= LONG}
-    return Mask(found)
 
 
 def connect(
@@ -339,9 +314,3 @@ def lock_place(session: Session) -> str:
     """The environment and where it is: ``prod in account 123456789012 (eu-west-1)``."""
     where = ", ".join(filter(None, (session.scope.region, session.mask.line(session.client.elsewhere()))))
     return f"{session.env.name} in account {session.scope.account} ({where})"
-
-
-def timestamp(at: float | None = None) -> str:
-    """A time, or now, in UTC, to the second, as plans, JSON lines and journals write it: ``2026-01-31T12:00:00Z``."""
-    found = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
-    return found.strftime("%Y-%m-%dT%H:%M:%SZ")

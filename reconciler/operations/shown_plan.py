@@ -7,7 +7,6 @@ read it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +15,19 @@ from reconciler import __version__
 from reconciler.model import Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, ordered
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
 from reconciler.operations import saved_plan
 from reconciler.operations.commit import Commit
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.saved_plan import Saved
 from reconciler.planning.visibility import UNREADABLE_CODES
-from reconciler.render import preflight, stored
 from reconciler.render import view as views
 from reconciler.render.mask import Mask
 from reconciler.render.view import View
+
+with when_used():
+    from reconciler.render import preflight, stored
 
 # errors with which the plan is shown nevertheless
 _SHOWN: Final = UNREADABLE_CODES | {codes.CANNOT_RUN}

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -23,12 +21,15 @@ from reconciler.kinds import discover
 from reconciler.model import Call, Environment, Live, Options, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations import pipeline
 from reconciler.operations.own_files import foreign, put, try_put
 from reconciler.operations.sealed import Place, Sealer, in_place, opened, secrets_of, variables_of
-from reconciler.operations.session import Loaded, Session, timestamp
+from reconciler.operations.session import Loaded, Session
 from reconciler.operations.taken import Taken
+from reconciler.operations.timestamps import timestamp
 
 if TYPE_CHECKING:
     from reconciler.account.client import AwsClient
@@ -42,7 +43,7 @@ BEGINNING: Final = f'{{\n "file": "{MARK}'.encode()
 _HEAD: Final = BEGINNING + f'{VERSION}",\n'.encode()
 _NEW: Final = "take one with `reconcile snapshot ENV --out FILE`"
 _TIME: Final = "(time)"
-_ISO: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_ISO: Final = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 # What data that AWS cannot have sent raises where its types are relied on
 _MISREAD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 

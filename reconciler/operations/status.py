@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -16,8 +15,9 @@ from reconciler.config import names
 from reconciler.kinds import discover
 from reconciler.model import Kind, Unreadable
 from reconciler.model.diagnosis import Unread
+from reconciler.model.records import dataclass
 from reconciler.model.status import Asked, Line, Part, Status, StatusReader
-from reconciler.operations.session import Session
+from reconciler.operations.session import Session, now_at
 
 PERIOD: Final = 10.0  # seconds between two looks
 
@@ -33,7 +33,7 @@ class Wanted:
 def look(account: Session, wanted: Wanted) -> Status:
     """How the environment is. Raises Problems where there are no credentials."""
     env = names.in_account(account.env, account.scope)
-    now = time.time() + account.client.skew
+    now = now_at(account)
     declared: dict[str, tuple[str, ...]] = {}
     for address, one in env.resources.items():
         declared[address.section] = (*declared.get(address.section, ()), one.name)

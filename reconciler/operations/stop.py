@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from reconciler.model.records import dataclass
 
 
 @dataclass(slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 
 OLD: Final = 24 * 3600.0  # seconds from which a plan warns
 SKEW: Final = 60.0  # seconds by which two clocks may differ without a word about it

@@ -31,10 +31,13 @@ from reconciler.model import (
 from reconciler.model.masking import SENSITIVE, private_name
 from reconciler.model.paths import reuse_if_unchanged
 from reconciler.model.stand_ins import STAND_INS, has_unknown
+from reconciler.model.when_used import when_used
 from reconciler.planning.canonical import PLAIN, _canonical, _empty, canonical, sort_key
-from reconciler.planning.effects import effect_at
 from reconciler.planning.field_tree import FieldNode, along, field_tree
 from reconciler.planning.unknown_members import strip_unknown, with_unknown_members
+
+with when_used():
+    from reconciler.planning.effects import effect_at
 
 
 def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tuple[Diff, Json, Json]:
@@ -86,22 +89,28 @@ def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
     if left == right:
         return True
     facts = node.facts
-    if facts.key and not facts.normalize and _surely_equal_by_key(left, right, facts.key, node.item_node()):
+    if facts.key and _surely_equal_by_key(left, right, facts.key, node.item_node()):
         return True
     if facts.normalize or facts.key or facts.unordered:
         plain = not isinstance(left, STAND_INS) and not isinstance(right, STAND_INS)
         return plain and bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
     if isinstance(left, dict | Mapping) and isinstance(right, dict | Mapping):
-        return all(
-            _surely_equal(item, right[name], node.child(name))
-            if name in right
-            else _implied_by_absence(name, item, node)
-            for name, item in left.items()
-        ) and all(name in left or _implied_by_absence(name, item, node, computed=False) for name, item in right.items())
+        return _surely_equal_members(left, right, node)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple) and len(left) == len(right):
         each = node.item_node()
         return all(_surely_equal(item, other, each) for item, other in zip(left, right, strict=True))
     return False
+
+
+def _surely_equal_members(left: Json, right: Json, node: FieldNode) -> bool:
+    """Whether two mappings are; a loop without generators, since it runs for every member of every resource."""
+    for name, item in left.items():
+        if name not in right:
+            if not _implied_by_absence(name, item, node):
+                return False
+        elif item != (other := right[name]) and not _surely_equal(item, other, node.child(name)):
+            return False
+    return all(name in left or _implied_by_absence(name, right[name], node, computed=False) for name in right)
 
 
 def _surely_equal_by_key(left: Any, right: Any, key: str, each: FieldNode) -> bool:

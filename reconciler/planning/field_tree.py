@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
 from reconciler.model import MISSING, Field, Kind, Path
 from reconciler.model.paths import segments
+from reconciler.model.records import dataclass
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
@@ -25,6 +25,7 @@ from reconciler.model import Action, Address, Call, Live, Proof, Ref, Step, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import unknown_values, walk
 from reconciler.planning.node import REMOVE_DELETE_FIRST, Node, leftover_reason
 

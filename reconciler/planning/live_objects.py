@@ -9,9 +9,10 @@ from typing import Final
 
 from reconciler.model import NAME_TAG, Kind, Live
 from reconciler.model.paths import values_at
+from reconciler.model.patterns import regex
 
 BY_TAG_ONLY: Final = "owned by tag only; not created under this name by this tool"
-_DERIVED: Final = re.compile(r"(.*)[-_][0-9a-f]{6}(-2)?", re.DOTALL)
+_DERIVED: Final = regex(r"(.*)[-_][0-9a-f]{6}(-2)?", re.DOTALL)
 
 
 def state(live: Live) -> str:
@@ -46,7 +47,7 @@ def is_named(live: Live, kind: Kind, logical: str, physical: str) -> bool:
     name = live.attrs.get("name") or live.physical
     if name == physical or (kind.folds_case and name.casefold() == physical.casefold()):
         return True
-    return not kind.versioned and _is_derived(name, physical, kind)
+    return not kind.versioned and is_derived(name, physical, kind)
 
 
 def is_named_as_created(live: Live, kind: Kind) -> bool:
@@ -59,10 +60,11 @@ def is_named_as_created(live: Live, kind: Kind) -> bool:
         return True
     if kind.folds_case and name != logical and name.casefold() == logical.casefold():
         return True
-    return not kind.versioned and _is_derived(name, logical, kind)
+    return not kind.versioned and is_derived(name, logical, kind)
 
 
-def _is_derived(name: str, base: str, kind: Kind) -> bool:
+def is_derived(name: str, base: str, kind: Kind) -> bool:
+    """Whether a replacement may have given its object this name, from the name ``base`` of what it replaced."""
     found = _DERIVED.fullmatch(name)
     return found is not None and found[1] in (base, base[: kind.max_name - 7], base[: kind.max_name - 9])
 

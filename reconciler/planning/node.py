@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from reconciler.config.references import Use
 from reconciler.model import Action, Address, Call, Diff, Json, Kind, Live, Resource, Verb, Want
+from reconciler.model.records import dataclass
 
 # what to do where an object cannot be deleted before its replacement is created
 REMOVE_DELETE_FIRST: Final = (

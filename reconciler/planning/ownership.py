@@ -10,11 +10,11 @@ elsewhere.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from reconciler.model import Address, Dependent, Kind, Live, Observed, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, article
+from reconciler.model.records import dataclass
 
 MOST_LISTED = 5
 

@@ -8,7 +8,7 @@ the others are deleted. Owned resources that are no longer declared are deleted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ from reconciler.model import (
 )
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, did_you_mean
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import unknown_values
 from reconciler.planning import graph as step_graph
 from reconciler.planning import live_objects, retention

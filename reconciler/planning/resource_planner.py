@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -47,6 +47,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem, article
+from reconciler.model.records import dataclass
 from reconciler.planning import diff as differ
 from reconciler.planning import live_objects, ownership
 from reconciler.planning.canonical import canonical, sort_key, with_defaults

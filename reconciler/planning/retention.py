@@ -10,13 +10,14 @@ changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from reconciler.model import Address, Dependent, Kind, Live, Replace, Unreadable, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.planning.canonical import canonical
 from reconciler.planning.node import REMOVE_DELETE_FIRST, Node, Removal, leftover_reason
 

@@ -7,11 +7,12 @@ what the kind's ``normalize`` makes of absence is found by leaving a member out 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from reconciler.model import EMPTY, Address, Effect, Json, Kind, Live, Path, Scope, Want
+from reconciler.model.records import dataclass
 from reconciler.planning.canonical import _canonical, _empty, with_defaults
 from reconciler.planning.diff import differs
 from reconciler.planning.field_tree import FieldNode, field_tree

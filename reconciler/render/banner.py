@@ -7,10 +7,10 @@ number of those that are not listed is given.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 from typing import Final
 
+from reconciler.model.records import dataclass
 from reconciler.render.difference import WIDTH
 from reconciler.render.markup import alert, code, fenced, plain
 from reconciler.render.ranges import ranges

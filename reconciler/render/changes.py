@@ -25,6 +25,7 @@ from reconciler.model import (
 )
 from reconciler.model.masking import SENSITIVE
 from reconciler.model.paths import dotted
+from reconciler.model.patterns import regex
 from reconciler.model.stand_ins import convert
 from reconciler.render.difference import Line, between, fits, shift, single, whole
 from reconciler.render.mask import Mask
@@ -33,7 +34,7 @@ CHANGED: Final = "(sensitive, changed)"  # in place of a secret that was not the
 ELSE: Final = "…"  # in place of what is not equal in all of a group, or is equal on both sides
 _NOT_SET: Final = "(not set)"
 _REMOVED: Final = "(removed)"
-_PARTS: Final = re.compile(r"[\w.-]+|[^\w.-]", re.DOTALL)
+_PARTS: Final = regex(r"[\w.-]+|[^\w.-]", re.DOTALL)
 MEMBERS: Final = 60  # a mapping with more characters is shown member by member
 
 

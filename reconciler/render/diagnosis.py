@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from reconciler.model.diagnosis import NONE, UNKNOWN, Certainty, Diagnosis, Suspect
 from reconciler.model.paths import located, opened
+from reconciler.model.records import dataclass
 from reconciler.model.values import Pos
+from reconciler.render.mask import Mask
 from reconciler.render.text import Paint
 
 _LONGEST = 300  # characters of a piece of evidence in text
@@ -70,38 +72,42 @@ def document(shown: Explained) -> dict[str, Any]:
     }
 
 
-def text(shown: Explained, paint: Paint) -> str:
+def text(shown: Explained, mask: Mask, paint: Paint) -> str:
     """A diagnosis as text."""
+    return "\n".join((paint(mask.text(bold), "bold") if bold else "") + mask.text(rest) for bold, rest in _lines(shown))
+
+
+def _lines(shown: Explained) -> Iterator[tuple[str, str]]:
+    """Each line: how it begins in bold, and the rest."""
     found = shown.diagnosis
     name = f" ({shown.address})" if shown.address and shown.address.partition(".")[2] != found.id else ""
     state = f": {found.state}" if found.state else ""
     head = f"{found.kind} {found.id}{name}{state}"
-    lines = [paint(head + (f", {', '.join(found.notes)}" if found.notes else ""), "bold")]
+    yield head + (f", {', '.join(found.notes)}" if found.notes else ""), ""
     for one, change in zip(found.causes, shown.changes, strict=True):
-        lines += ["", *_paragraph(one, change, paint)]
-    if found.attempts:
-        lines += ["", "Attempts:", *_attempts(found)]
+        yield from (("", ""), *_paragraph(one, change))
+    plain = ["", "Attempts:", *_attempts(found)] if found.attempts else []
     if found.unread:
-        lines += ["", "Not read:"]
-        lines += [f"  {one.call}: {f'allow {one.permission}' if one.permission else one.why}" for one in found.unread]
+        plain += ["", "Not read:"]
+        plain += [f"  {one.call}: {f'allow {one.permission}' if one.permission else one.why}" for one in found.unread]
     if shown.unknown:
-        lines += ["", f"Read: {', '.join(found.asked)}"]
-    return "\n".join(lines)
+        plain += ["", f"Read: {', '.join(found.asked)}"]
+    yield from (("", line) for line in plain)
 
 
-def _paragraph(one: Suspect, change: Place | None, paint: Paint) -> Iterator[str]:
+def _paragraph(one: Suspect, change: Place | None) -> Iterator[tuple[str, str]]:
     about = f"{one.about}: " if one.about else ""
     if one.id == NONE:
-        yield f"{about}{one.message}"
+        yield "", f"{about}{one.message}"
         return
     sure = "" if one.certainty is Certainty.certain else f", {one.certainty.value}"
-    yield paint(f"{about}{one.message}", "bold") + f" [{one.id}{sure}]"
+    yield f"{about}{one.message}", f" [{one.id}{sure}]"
     for piece in one.evidence:
-        yield f"  {piece.call}  {piece.field}: {_short(piece.value)}"
+        yield "", f"  {piece.call}  {piece.field}: {_short(piece.value)}"
     if change is not None:
-        yield f"  change: {_change(change)}"
+        yield "", f"  change: {_change(change)}"
     if one.advice:
-        yield f"  fix: {' '.join(one.advice.split())}"
+        yield "", f"  fix: {' '.join(one.advice.split())}"
 
 
 def _change(change: Place) -> str:

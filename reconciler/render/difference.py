@@ -12,7 +12,6 @@ what is equal on both sides is shortened or left out.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import takewhile
@@ -21,15 +20,19 @@ from unicodedata import normalize
 
 from reconciler.model import compact
 from reconciler.model.masking import SENSITIVE, single_line
+from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
 from reconciler.render.mask import UNKNOWN
-from reconciler.render.pairing import moved, pairs
+
+with when_used():
+    from reconciler.render.pairing import moved, pairs
 
 WIDTH: Final = 110  # a value with more characters is not shown on one line with what it replaces
 AROUND: Final = 30  # characters shown on each side of a difference in a long line
 LINES: Final = 3  # lines shown on each side of a difference in a text, as `diff -u` does
 MOST: Final = 1_000_000  # pairs of words to compare in two long lines; above this, all between their ends is shown
 NO_END: Final = "\\ no line end"
-_WORDS: Final = re.compile(r"\w+|\s+|[^\w\s]")
+_WORDS: Final = regex(r"\w+|\s+|[^\w\s]")
 
 
 class Line(NamedTuple):

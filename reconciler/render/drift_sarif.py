@@ -19,6 +19,7 @@ from itertools import islice
 from typing import Any, Final
 
 from reconciler.model.paths import opened
+from reconciler.model.patterns import regex
 from reconciler.render import findings
 from reconciler.render import json as as_json
 from reconciler.render.drift_view import WORDS, Checked, Difference, Drift, How, Report, fingerprint
@@ -41,7 +42,7 @@ _RULES: Final = {
     },
 }
 _IDS: Final = [*_RULES]
-_NAME: Final = re.compile(r"[^\w.-]", re.ASCII)
+_NAME: Final = regex(r"[^\w.-]", re.ASCII)
 
 
 def report(found: Report) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any, Final, overload
 
@@ -14,6 +14,7 @@ from reconciler import __version__
 from reconciler.model import EMPTY, Path, Plan, Pos, Resource, ResourcePlan, Verb
 from reconciler.model.paths import dotted, opened
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.render import changes, view
 from reconciler.render.mask import Mask
 from reconciler.render.text import counted

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem
 
-_WORD: Final = re.compile(r"\w[\w-]*(?:[./]\w[\w-]*)*")  # a name, also one with dots or slashes
+_WORD: Final = regex(r"\w[\w-]*(?:[./]\w[\w-]*)*")  # a name, also one with dots or slashes
 
 
 def grouped(found: Iterable[Problem]) -> list[Sequence[Problem]]:

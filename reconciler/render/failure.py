@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from html import escape
 from typing import Final
 
 from reconciler import __version__
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.render import findings, text
 from reconciler.render import json as as_json
 from reconciler.render.json import FORMAT_VERSION

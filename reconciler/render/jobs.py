@@ -90,7 +90,8 @@ def whole(job: Mapping[str, Any], mask: Mask, paint: Paint) -> str:
     failed = job["failed_children"]
     for child in failed[:LISTED]:
         code = "" if child["exit_code"] is None else f"exit code {child['exit_code']}; "
-        lines.append(f"  failed      {child['job_id']}: {code}{mask.line(child['status_reason'] or '')}")
+        reasons = "; ".join(filter(None, (child["status_reason"], child["reason"])))
+        lines.append(f"  failed      {child['job_id']}: {code}{mask.line(reasons)}")
     if len(failed) > LISTED:
         lines.append(f"  failed      {len(failed) - LISTED} more")
     if job["running"]:
@@ -108,7 +109,8 @@ def _facts(job: Mapping[str, Any], mask: Mask, paint: Paint) -> Iterator[str]:
     reason = f": {mask.line(job['status_reason'])}" if job["status_reason"] else ""
     yield f"  status      {paint(job['status'], _COLOURS.get(job['status'], ''))}{reason}"
     declared = f" ({job['address']})" if job["address"] else ""
-    yield f"  definition  {job['definition']}{declared}"
+    if job["definition"]:
+        yield f"  definition  {job['definition']}{declared}"
     yield f"  queue       {job['queue']}" + (f", share {mask.line(job['share'])}" if job["share"] else "")
     times = [f"{name} {job[f'{name}_at']}" for name in ("created", "started", "stopped") if job[f"{name}_at"]]
     yield f"  times       {', '.join(times)}"
@@ -116,15 +118,29 @@ def _facts(job: Mapping[str, Any], mask: Mask, paint: Paint) -> Iterator[str]:
         yield f"  array       {of_array(job['array'])}"
     if job["nodes"]:
         yield f"  nodes       {job['nodes']}"
-    for name, value in (("command", job["command"]), ("parameters", job["parameters"])):
-        if value:
-            shown = mask.value(value)
-            words = (f"{key}={item}" for key, item in shown.items()) if isinstance(shown, dict) else map(str, shown)
-            yield f"  {name:<10}  {mask.line(' '.join(words))}"
-    for one in mask.value(job["environment"]):
-        yield f"  {'variable':<10}  {one['name']}={mask.line(str(one.get('value', '')))}"
+    if job["parameters"]:
+        given = (f"{key}={value}" for key, value in mask.value(job["parameters"]).items())
+        yield f"  parameters  {mask.line(' '.join(given))}"
+    for container in job["containers"]:
+        yield from (f"  {mask.line(line)}" for line in _container(mask.value(container)))
     for one in job["depends_on"]:
         yield f"  {'depends on':<10}  {' '.join(filter(None, (one.get('jobId'), one.get('type'))))}"
+
+
+def _container(one: Mapping[str, Any]) -> Iterator[str]:
+    """What a container runs, with its name and its nodes where it has any."""
+    nodes = f"nodes {one['nodes']}" if one["nodes"] else ""
+    if named := ", ".join(filter(None, (one["name"], nodes))):
+        yield f"container   {named}"
+    if one["image"]:
+        yield f"image       {one['image']}"
+    if one["resources"]:
+        needs = (f"{each['type']} {each['value']}" for each in one["resources"])
+        yield f"resources   {', '.join(needs)}"
+    if one["command"]:
+        yield f"command     {' '.join(map(str, one['command']))}"
+    for each in one["environment"]:
+        yield f"variable    {each['name']}={each.get('value', '')}"
 
 
 def _attempt(one: Mapping[str, Any], job: Mapping[str, Any], mask: Mask, paint: Paint) -> Iterator[str]:
@@ -155,7 +171,7 @@ def _decision(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _place(one: Mapping[str, Any]) -> Iterator[str]:
-    names = ("task", "container_instance", "address", "pod", "node")
+    names = ("task", "container_instance", "address", "pod", "node", "resource")
     yield from (f"{name.replace('_', ' ')}: {one[name]}" for name in names if one[name])
 
 

@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from typing import Final
 from xml.etree import ElementTree as ET
 
+from reconciler.model.patterns import regex
 from reconciler.render import text
 from reconciler.render.drift_text import details
 from reconciler.render.drift_view import WORDS, Checked, Drift, Report
 from reconciler.render.mask import Mask
 
 # what XML 1.0 cannot contain, not even escaped: https://www.w3.org/TR/xml/#charsets
-_FORBIDDEN: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_FORBIDDEN: Final = regex("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NO_COLOUR: Final = text.Paint(colour=False)
 ENVIRONMENT: Final = "environment"  # the test case that it can be read; no address has this form
 MESSAGE: Final = 500  # characters of a message, which hosts show in one line

@@ -7,13 +7,15 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from reconciler.model.patterns import regex
+
 # @ # :emoji: ://, and ! $ % & ~: merge requests, snippets, milestones, epics and labels on other hosts
-_LINKING: Final = re.compile(
+_LINKING: Final = regex(
     r"&#64;|&#35;|&#58;(?=[\w/+-]|&#95;)|(?:!|%|&#36;|&#126;|&amp;)(?=\w|&#95;)|www(?=\.)|GH(?=-)", re.IGNORECASE
 )
-_OBEYED: Final = re.compile(r"[&<>\"'|`*_\[\]\\~#@:$]")
-_UNMARKED: Final = re.compile(r"[^\w.-]", re.ASCII)
-_TICKS: Final = re.compile(r"`+")
+_OBEYED: Final = regex(r"[&<>\"'|`*_\[\]\\~#@:$]")
+_UNMARKED: Final = regex(r"[^\w.-]", re.ASCII)
+_TICKS: Final = regex(r"`+")
 
 
 def fenced(body: str, language: str = "text") -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Final, assert_never
 
 from reconciler.model import MISSING, Base64, Digest, JsonText, Later, Plan, Reference, Secret, Template, Text, compact
 from reconciler.model.masking import SENSITIVE, SHORT, Cover, harmless, private_name, single_line
+from reconciler.model.patterns import regex
 from reconciler.model.secrets_in_text import decoded, secret_arguments, secrets_in, without_secrets
 from reconciler.model.stand_ins import StandIn, any_of, convert, has_secret, has_unknown, walk
 
@@ -141,7 +142,7 @@ class Mask:
                 yield from (line for line in before[first:end] if line not in after and len(line) >= SHORT)
 
 
-_WORD: Final = re.compile(r"[a-z]{1,11}")
+_WORD: Final = regex(r"[a-z]{1,11}")
 
 
 def is_word(text: str) -> bool:
@@ -150,7 +151,7 @@ def is_word(text: str) -> bool:
 
 
 _TEXTS: Final = (str, Text, Template, JsonText, Base64)  # what is sent as text
-_ARN: Final = re.compile(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[^\s\"]+")
+_ARN: Final = regex(r"arn:aws[a-z-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]*:[^\s\"]+")
 _ENCODED: Final = ("userData", "UserData")
 _NAMED: Final = (("name", "value"), ("Name", "Value"), ("key", "value"), ("Key", "Value"))
 

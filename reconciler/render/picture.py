@@ -7,10 +7,10 @@ and those of one section that are connected alike are one box.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Final, NamedTuple
 
+from reconciler.model.records import dataclass
 from reconciler.render.layers import Bend, layered
 from reconciler.render.view import Entry, Group, View
 

@@ -6,17 +6,16 @@ more seldom while nothing ends.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from reconciler.model import Address, Event, Plan, Step, StepState, Wait
+from reconciler.model.records import dataclass
 from reconciler.render import changes
+from reconciler.render.broken_pipe import ignore_broken_pipe
 from reconciler.render.difference import WIDTH
 from reconciler.render.mask import Mask
 from reconciler.render.text import Paint
@@ -33,18 +32,6 @@ PAUSES: Final = (
 CHECK: Final = 0.5
 REDRAW: Final = 0.2
 _DEEP: Final = " " * 6
-
-
-@contextmanager
-def ignore_broken_pipe(out: TextIO) -> Iterator[None]:
-    """Ignore a closed pipe (``| head``) or a full disk during an apply: ``out`` is redirected to the null device."""
-    try:
-        yield
-    except OSError:
-        with suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, out.fileno())
-            os.close(nowhere)
 
 
 @dataclass(slots=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Path, Pos, Template
 from reconciler.model.masking import SENSITIVE, Cover, in_json, single_line
+from reconciler.model.patterns import regex
 
 if TYPE_CHECKING:
     from reconciler.config.loader import LoadedEnvironment
 
-_PLAIN = re.compile(r"[A-Za-z_/$][A-Za-z0-9_./@+$-]*(?: [A-Za-z0-9_./@+$-]+)*")
-_TAKEN = re.compile(r"true|false|null")
+_PLAIN = regex(r"[A-Za-z_/$][A-Za-z0-9_./@+$-]*(?: [A-Za-z0-9_./@+$-]+)*")
+_TAKEN = regex(r"true|false|null")
 _COLUMN = 60
 
 

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-_LAST_NUMBER: Final = re.compile(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
+from reconciler.model.patterns import regex
+
+_LAST_NUMBER: Final = regex(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
 
 
 def ranges(names: Sequence[str]) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from reconciler.model.attempts import Decision, Ending, Retries, Verdict
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.render import json as as_json
 from reconciler.render import text
 from reconciler.render.mask import Mask

@@ -142,8 +142,7 @@ def _share(share: Share) -> str:
 
 def _failures(found: Status, paint: Paint) -> list[str]:
     if not found.failed:
-        unknown = any(one.live and one.counts is None for one in found.lines)
-        return ["  unknown: the jobs could not be read" if unknown else "  nothing"]
+        return [f"  {_no_failures(found)}"]
     rows = [
         (
             f"{_span(found.at - one.at)} ago",
@@ -154,6 +153,11 @@ def _failures(found: Status, paint: Paint) -> list[str]:
         for one in found.failed
     ]
     return _table(rows, paint, head=False)
+
+
+def _no_failures(found: Status) -> str:
+    unread = any(one.live and one.counts is None for one in found.lines) or (found.unread and not found.lines)
+    return "unknown: the jobs could not be read" if unread else "nothing"
 
 
 def _table(rows: Sequence[Sequence[str]], paint: Paint, *, head: bool = True) -> list[str]:
@@ -266,7 +270,12 @@ def _line_json(one: Line) -> dict[str, Any]:
         "at_least": sorted(one.more),
         "blocked": [_blocked_json(each) for each in one.blocked],
         "front": [
-            {"id": job.id, "name": job.name or None, "since": _time(job.since), "share": job.share or None}
+            {
+                "id": job.id,
+                "name": job.name or None,
+                "since": _time(job.since) if job.since else None,
+                "share": job.share or None,
+            }
             for job in one.front
         ],
         "shares": [
@@ -312,10 +321,12 @@ def _body(found: Status, mask: Mask) -> Iterator[str]:
         said = "; ".join(map(_unread, found.unread))
         yield f'<p class="blocked"><strong>Not read:</strong> {escape(mask.line(said))}</p>'
     yield '</header><main id="main" tabindex="-1">'
-    yield from _html_table("Compute environments", _CAPACITY_HEADS, _capacity_rows(found), mask)
-    yield from _html_table("Queues", (*_LINE_HEADS, "jobs at the front, shares"), _line_rows(found), mask)
-    heads = ("when", "job", "queue", "why")
-    yield from _html_table(f"Failed in the last {_span(found.at - found.since)}", heads, _failed_rows(found), mask)
+    none = "unknown" if found.unread else "nothing"  # it may be what was not read
+    yield from _html_table("Compute environments", _CAPACITY_HEADS, _capacity_rows(found), mask, none)
+    about = (*_LINE_HEADS, "blocked by, jobs at the front, shares")
+    yield from _html_table("Queues", about, _line_rows(found), mask, none)
+    title, heads = f"Failed in the last {_span(found.at - found.since)}", ("when", "job", "queue", "why")
+    yield from _html_table(title, heads, _failed_rows(found), mask, _no_failures(found))
     yield "</main>"
 
 
@@ -337,11 +348,13 @@ def _failed_rows(found: Status) -> list[tuple[str, ...]]:
     return [(f"{_span(found.at - one.at)} ago", _named(one.name, one.id), one.queue, _why(one)) for one in found.failed]
 
 
-def _html_table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], mask: Mask) -> Iterator[str]:
+def _html_table(
+    title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], mask: Mask, none: str
+) -> Iterator[str]:
     yield f"<section><h2>{escape(title)}</h2>"
     known = list(rows)
     if not known:
-        yield "<p>nothing</p></section>"
+        yield f"<p>{none}</p></section>"
         return
     yield '<div class="scroll"><table class="cells"><thead><tr>'
     yield from (f'<th scope="col">{escape(head) or "name"}</th>' for head in heads)

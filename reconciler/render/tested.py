@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 from xml.etree import ElementTree as ET
 
 from reconciler import __version__
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.render import json as as_json
 from reconciler.render import text
 from reconciler.render.junit import clean, in_one_line

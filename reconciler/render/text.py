@@ -8,10 +8,13 @@ from typing import Final
 
 from reconciler.model.paths import located
 from reconciler.model.problems import Problem
+from reconciler.model.when_used import when_used
 from reconciler.render.difference import WIDTH, Line
 from reconciler.render.mask import Mask
-from reconciler.render.ranges import ranges, within
 from reconciler.render.view import Entry, Group, LookupView, View
+
+with when_used():
+    from reconciler.render.ranges import ranges, within
 
 LISTED: Final = 12  # lines of names below changes that are equal; of deletions and interruptions all are listed
 _COLOURS: Final = {
@@ -124,6 +127,11 @@ def listed(entries: Sequence[Entry], most: int | None = None) -> list[str]:
     kept = lines[: most - 1]
     left = len(names) - sum(line.count(", ") + line.endswith(",") for line in kept)
     return [*kept, f"... and {left} more (--verbose shows each)"]
+
+
+def fitting(lines: list[str], rows: int) -> list[str]:
+    """As many lines as there is room for; the last says how many are missing."""
+    return lines if len(lines) <= rows else [*lines[: rows - 1], f"... and {len(lines) - rows + 1} more lines"]
 
 
 def counted(count: int, noun: str) -> str:

@@ -12,13 +12,14 @@ from difflib import unified_diff
 from typing import Final
 
 from reconciler.model.masking import SENSITIVE, private_name
+from reconciler.model.patterns import regex
 from reconciler.render.mask import Mask
 from reconciler.render.text import Paint
 
 _STYLES: Final = {"+++": "bold", "---": "bold", "@@": "dim", "+": "+", "-": "-"}
-_MEMBER: Final = re.compile(r"(\s*(?:- +)?)(\"[^\"]*\"|'[^']*'|[^\s:#][^:#]*):(?:\s+(.*))?")
-_ITEM: Final = re.compile(r"\s*- +[\w./*:@-]+\s*|\s*#.*|\s*")
-_HARMLESS: Final = re.compile(r"[\w.-]{1,16}|[\[{}\]]|#.*|[|>][+-]?", re.ASCII)
+_MEMBER: Final = regex(r"(\s*(?:- +)?)(\"[^\"]*\"|'[^']*'|[^\s:#][^:#]*):(?:\s+(.*))?")
+_ITEM: Final = regex(r"\s*- +[\w./*:@-]+\s*|\s*#.*|\s*")
+_HARMLESS: Final = regex(r"[\w.-]{1,16}|[\[{}\]]|#.*|[|>][+-]?", re.ASCII)
 
 
 def diff(before: Mapping[str, str], after: Mapping[str, str], paint: Paint, mask: Mask) -> Iterator[str]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, overload
 
 from reconciler.model import EMPTY, MISSING, Call, Change, Deferred, Plan, Reference, Resource, ResourcePlan, Step, Verb
 from reconciler.model.paths import located
+from reconciler.model.patterns import regex
 from reconciler.model.plan import UNAFFECTED
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import walk
 from reconciler.render import changes
 from reconciler.render.difference import Line, shift, single
@@ -32,7 +34,7 @@ _SIGNS: Final = {Verb.CREATE: "+", Verb.UPDATE: "~", Verb.DELETE: "-", Verb.ADOP
 _ORDER: Final = tuple(
     verb.value for verb in (Verb.DELETE, Verb.REPLACE, Verb.UPDATE, Verb.ADOPT, Verb.CREATE, Verb.NOOP)
 )
-_REVISION: Final = re.compile(r"\brevision \d+")
+_REVISION: Final = regex(r"\brevision \d+")
 
 
 class Steps(Sequence[str]):

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-MISSING_MOTO = "the sandbox needs moto: pip install 'batch-reconcile[sandbox]'"
+from reconciler.sandbox.process import MISSING_MOTO
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.exceptions import ServiceException
-from moto.ec2.models.instances import StateReason
 
-from reconciler.sandbox import event_delivery, machines, task_logs, task_starts
+from reconciler.sandbox import event_delivery, instance_starts, machines, task_logs, task_starts
 from reconciler.sandbox.batch.surroundings import (
     Failure,
     Interface,
@@ -28,6 +27,7 @@ from reconciler.sandbox.batch.surroundings import (
 )
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.services._moto import partition_of
+from reconciler.sandbox.services._moto_objects import ended
 from reconciler.sandbox.services.iam import changed_at, ensure_service_linked_role
 
 _BATCH_IMAGE = "ami-0f3c7d07486cad139"
@@ -87,6 +87,18 @@ class AccountSurroundings:
         """The AMI in a version (a number, `$Default`, `$Latest`) of a launch template; None if it has none."""
         return self._template(id_or_name, version).get("ImageId")
 
+    def launch_template_trouble(self, id_or_name: str, version: str) -> str:
+        """What AWS Batch cannot use of a version (a number, `$Default`, `$Latest`) of a template; empty: it can."""
+        found = self._found_template(id_or_name)
+        if found is None or self._version(found, version) in {str(one.number) for one in self._versions(found)}:
+            return instance_starts.unfit(self._template(id_or_name, version))
+        return f"Could not find the specified version {version} for the launch template with ID {found.id}."
+
+    def launch_template_efa(self, id_or_name: str, version: str) -> bool:
+        """Whether a version of a template attaches an Elastic Fabric Adapter."""
+        interfaces = self._template(id_or_name, version).get("NetworkInterfaces") or ()
+        return any(str(one.get("InterfaceType", "")).startswith("efa") for one in interfaces)
+
     def machines(self, names: Sequence[str]) -> Sequence[Machine]:
         """The instance types of a list of types, families and groups of types, in the order of the list."""
         return machines.machines(tuple(names))
@@ -101,6 +113,11 @@ class AccountSurroundings:
         found = self._subnet(subnet_id)
         return str(found.availability_zone) if found else ""
 
+    def cannot_launch(self, wanted: Launch) -> str:
+        """Why EC2 refuses an instance, as the scaling activity says it; empty: it launches it."""
+        placements = self._account.memory["placement groups"].get(self._region, {})
+        return instance_starts.cannot_launch(self._ec2, wanted, self._template(*wanted.template), placements)
+
     def launch(self, wanted: Launch) -> str:
         """Start an instance as the Auto Scaling group of an environment does; returns its id."""
         template, version = wanted.template
@@ -109,7 +126,7 @@ class AccountSurroundings:
         profile = next(
             (one for one in self._iam.instance_profiles.values() if wanted.profile in (one.arn, one.name)), None
         )
-        groups = list(wanted.security_groups) or list(data.get("SecurityGroupIds") or network.get("Groups") or ())
+        groups = list(wanted.security_groups) or instance_starts.groups(data)
         instance = self._ec2.run_instances(
             wanted.image or data.get("ImageId") or _BATCH_IMAGE,
             1,
@@ -141,7 +158,7 @@ class AccountSurroundings:
         self._record_launch(1, wanted.security_groups)
         return str(instance.id)
 
-    def end(self, instance_id: str, *, reclaimed: bool) -> None:
+    def end(self, instance_id: str, at: float, *, reclaimed: bool) -> None:
         """The instance is terminated, by EC2 if it is ``reclaimed``."""
         with suppress(ServiceException, KeyError):
             instance = self._ec2.get_instance(instance_id)
@@ -149,9 +166,7 @@ class AccountSurroundings:
                 instance.terminate()
             for interface in list(instance.nics.values()):
                 self._ec2.enis.pop(interface.id, None)
-            if reclaimed:
-                code, text = "Server.SpotInstanceTermination", "Spot instance termination"
-                instance.state_reason = StateReason(f"{code}: {text}", code)
+            ended(instance, at, reclaimed=reclaimed)
         self._account.moto.touched("ec2", self._region)
 
     def connect(self, subnet_id: str, groups: Sequence[str], *, public: bool, about: str) -> Interface:
@@ -190,15 +205,24 @@ class AccountSurroundings:
 
     def _template(self, id_or_name: str, version: str) -> Mapping[str, Any]:
         """The data of a version (a number, `$Default`, `$Latest`) of a launch template; empty if it has none."""
-        templates: Mapping[str, Any] = self._ec2.launch_templates
-        found = next((one for one in templates.values() if id_or_name in (one.id, one.name)), None)
+        found = self._found_template(id_or_name)
         if found is None:
             return {}
-        deleted = self._account.memory["deleted versions"].get((self._region, found.id), set())
-        latest = max(one.number for one in found.versions if one.number not in deleted)
-        number = {"$Default": found.default_version_number, "": found.default_version_number, "$Latest": latest}
-        key = (self._region, found.id, str(number.get(version, version)))
-        return self._account.memory["versions"].get(key) or {}
+        return self._account.memory["versions"].get((self._region, found.id, self._version(found, version))) or {}
+
+    def _found_template(self, id_or_name: str) -> Any:
+        templates: Mapping[str, Any] = self._ec2.launch_templates
+        return next((one for one in templates.values() if id_or_name in (one.id, one.name)), None)
+
+    def _versions(self, template: Any) -> list[Any]:
+        deleted = self._account.memory["deleted versions"].get((self._region, template.id), set())
+        return [one for one in template.versions if one.number not in deleted]
+
+    def _version(self, template: Any, version: str) -> str:
+        """The number of a version as a compute environment names it."""
+        latest = max(one.number for one in self._versions(template))
+        number = {"$Default": template.default_version_number, "": template.default_version_number, "$Latest": latest}
+        return str(number.get(version, version))
 
     def _record_launch(self, count: int, groups: Sequence[str]) -> None:
         """AWS Batch starts the instances itself, with its service-linked role."""

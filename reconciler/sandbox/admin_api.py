@@ -82,6 +82,7 @@ class Sandbox(Protocol):
         ...
 
 
+_STEP, _MOST_STEPS = 60.0, 500
 _Endpoint = Callable[[Sandbox, str, Mapping[str, Any]], Any]
 
 
@@ -141,8 +142,18 @@ def _clock(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:
         if "speed" in values:
             sandbox.clock.speed = float(values["speed"])
         if "advance" in values:
-            sandbox.clock.advance(float(values["advance"]))
+            _advance(sandbox, float(values["advance"]))
     return {"now": sandbox.clock.now(), "speed": sandbox.clock.speed}
+
+
+def _advance(sandbox: Sandbox, seconds: float) -> None:
+    """In steps, so that what a schedule or a rule submits on the way is submitted then, and not at the end."""
+    step = max(_STEP, seconds / _MOST_STEPS)
+    while seconds > step:
+        sandbox.clock.advance(step)
+        sandbox.settle()
+        seconds -= step
+    sandbox.clock.advance(seconds)
 
 
 def _settings(sandbox: Sandbox, method: str, values: Mapping[str, Any]) -> Any:

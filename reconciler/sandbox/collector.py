@@ -10,11 +10,11 @@ https://docs.splunk.com/Documentation/Splunk/latest/Data/HECRESTendpoints (paths
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch.surroundings import Log
 from reconciler.sandbox.services import Account
 from reconciler.sandbox.wire import Json, Reply, Request
@@ -22,26 +22,51 @@ from reconciler.sandbox.wire import Json, Reply, Request
 PATH = "/services/collector"
 _MEMORY = "collector"
 _MOST = 10_000
-_HOST = re.compile(r"[\w.:\[\]-]+")
+_HOST = regex(r"[\w.:\[\]-]+")
 _ADDRESSES = {"splunk": "splunk-url", "fluentd": "fluentd-address", "gelf": "gelf-address", "syslog": "syslog-address"}
+_OPTIONS = frozenset(
+    f"splunk-{name}"
+    for name in (
+        *("url", "token", "source", "sourcetype", "index", "capath", "caname", "insecureskipverify", "format"),
+        *("verify-connection", "gzip", "gzip-level"),
+    )
+)
+_OF_EVERY_DRIVER = frozenset({"env", "env-regex", "labels", "labels-regex", "max-buffer-size", "mode", "tag"})
+_TRUE, _FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
 _LABELS = {"splunk-source": "source", "splunk-sourcetype": "sourcetype", "splunk-index": "index"}
 
 
+def unknown_option(log: Log) -> str:
+    """What Docker says of an option that the driver of Splunk does not know, when it creates the container."""
+    known = {*_OPTIONS, *_OF_EVERY_DRIVER}
+    wrong = next((name for name in log.options if name not in known), "")
+    return wrong and f"unknown log opt '{wrong}' for {log.driver} log driver"
+
+
 def trouble(account: Account, log: Log, region: str) -> str:
-    """Why the driver of Splunk does not initialize; empty if it does."""
+    """Why the driver of Splunk does not initialize; empty if it does. It never looks at the token itself.
+
+    In the order of https://github.com/moby/moby/blob/master/daemon/logger/splunk/splunk.go (`New`), in which only some
+    of the texts name the driver.
+    """
     url = log.options.get("splunk-url", "")
     if not url:
-        return "splunk-url is expected"
+        return "splunk: splunk-url is expected"
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
-        return "expected format scheme://dns_name_or_ip:port for splunk-url"
+        return "splunk: expected format scheme://dns_name_or_ip:port for splunk-url"
     if not _token(account, log, region):
-        return "splunk-token is expected"
-    checked = log.options.get("splunk-verify-connection", "true") != "false"
-    if checked and any(one in url for one in account.settings.unreachable_collectors):
-        return f'Options "{url}{PATH}/event/1.0": dial tcp: connect: connection refused'
-    if checked and not _HOST.fullmatch(parts.netloc):
-        return f'Options "{url}{PATH}/event/1.0": dial tcp: lookup {parts.netloc}: no such host'
+        return "splunk: splunk-token is expected"
+    for name in ("splunk-insecureskipverify", "splunk-gzip", "splunk-verify-connection"):
+        if log.options.get(name, "true") not in (*_TRUE, *_FALSE):
+            return f'strconv.ParseBool: parsing "{log.options[name]}": invalid syntax'
+    if log.options.get("splunk-verify-connection") not in _FALSE:
+        if any(one in url for one in account.settings.unreachable_collectors):
+            return f'Options "{url}{PATH}/event/1.0": dial tcp: connect: connection refused'
+        if not _HOST.fullmatch(parts.netloc):
+            return f'Options "{url}{PATH}/event/1.0": dial tcp: lookup {parts.netloc}: no such host'
+    if log.options.get("splunk-format", "inline") not in ("inline", "json", "raw"):
+        return "Unknown format specified , supported formats are inline, json and raw"
     return ""
 
 

@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox import outbox, task_logs
 from reconciler.sandbox.iam.evaluation import Effect, Request, effect_among, names
 from reconciler.sandbox.iam.policies import statements
@@ -28,8 +29,8 @@ from reconciler.sandbox.wire import Json
 
 _SERVICE = "events.amazonaws.com"
 _PENDING = "jobs of rules"
-_PLACEHOLDER = re.compile(r"<([\w.-]+)>")
-_STEP = re.compile(r"\.([\w-]+)|\[(\d+|\*)\]|\['([^']+)'\]")
+_PLACEHOLDER = regex(r"<([\w.-]+)>")
+_STEP = regex(r"\.([\w-]+)|\[(\d+|\*)\]|\['([^']+)'\]")
 
 
 def announce(

@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import quote, unquote
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.wire import Refusal
 
 THROTTLING = {

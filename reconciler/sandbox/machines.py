@@ -54,6 +54,7 @@ def _types() -> dict[str, Machine]:
             int(facts["MemoryInfo"]["SizeInMiB"]),
             sum(int(gpu.get("Count", 0)) for gpu in facts.get("GpuInfo", {}).get("Gpus", ())),
             "arm64" if "arm64" in facts["ProcessorInfo"]["SupportedArchitectures"] else "x86_64",
+            bool(facts.get("NetworkInfo", {}).get("EfaSupported")),
         )
         for name, facts in INSTANCE_TYPES.items()
     }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -16,22 +15,23 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from reconciler.model import EMPTY
-from reconciler.sandbox.__main__ import MISSING_MOTO
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
+MISSING_MOTO = "the sandbox needs moto: pip install 'batch-reconcile[sandbox]'"
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
 NOWHERE = "http://127.0.0.1:9/the-sandbox-was-not-started"
 """An endpoint that refuses every connection; clients show it in their errors."""
 _PATIENCE = 60.0
 # Variables that would lead a shell past the sandbox, or send real credentials to it
-_ASTRAY = re.compile(r"AWS_((DEFAULT_)?PROFILE|SESSION_TOKEN|SECURITY_TOKEN|ENDPOINT_URL_\w+)")
-_CALLER = re.compile(r"A[SK]IA\w{16}")
+_ASTRAY = regex(r"AWS_((DEFAULT_)?PROFILE|SESSION_TOKEN|SECURITY_TOKEN|ENDPOINT_URL_\w+)")
+_CALLER = regex(r"A[SK]IA\w{16}")
 
 
 class SandboxError(Exception):

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import threading
 import time
 import traceback
@@ -23,11 +22,13 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, transport, wire
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
+from reconciler.sandbox import admin_api, collector, event_delivery, outbox, pushing, setting_values, transport, wire
 from reconciler.sandbox.account import AccountSurroundings
 from reconciler.sandbox.batch import Batch, BatchError, Settings
 from reconciler.sandbox.batch.fleet import Fleet
@@ -49,12 +50,12 @@ REGION = "eu-west-1"
 _MASKED = frozenset(
     {"WebIdentityToken", "SecretString", "SecretBinary", "SecretAccessKey", "KeyMaterial", "value", "UserData"}
 )
-_SECRET = re.compile(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
+_SECRET = regex(r"(?i)pass(word|wd|phrase)$|secret$|[-_.]token$")
 _LONGEST_LOG = 20_000
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/.+")
-_USER_KEY = re.compile(r"AKIA\w{16}")
-_ROLE_KEY = re.compile(rb"<AccessKeyId>(ASIA\w+)</AccessKeyId>")
+_ACCOUNT = regex(r"[0-9]{12}")
+_ROLE = regex(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/.+")
+_USER_KEY = regex(r"AKIA\w{16}")
+_ROLE_KEY = regex(rb"<AccessKeyId>(ASIA\w+)</AccessKeyId>")
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Sandbox:
             batch_tags=self._batch_tags,
             batch_fleet=self._batch_fleet,
             batch_lose=self._batch_lose,
+            batch_join=lambda region, *about: self.batch(region).join(*about),
             batch_roles=self._batch_roles,
             vcpu_quotas=lambda: self.batch_settings.vcpu_quotas,
             simulate=self._simulate,
@@ -154,7 +156,11 @@ class Sandbox:
         self.change({**asdict(Settings()), **asdict(ServiceSettings())})
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Change settings by name, of AWS Batch and of other services; raises ``KeyError`` for an unknown name."""
+        """Change settings by name, of AWS Batch and of other services; raises ``KeyError`` for an unknown name and
+        ``ValueError`` for a value of another type.
+        """
+        for kind in (type(self.batch_settings), type(self.settings)):
+            setting_values.check(kind, values)
         ours = {name: value for name, value in values.items() if name in asdict(self.settings)}
         theirs = {name: value for name, value in values.items() if name not in ours}
         self.batch_settings.change(theirs)
@@ -268,6 +274,8 @@ class Sandbox:
         reply = account.answered(request, caller)
         if request.scope[0] == "sts" and (keys := _ROLE_KEY.findall(reply.body)):
             self._role_keys |= dict.fromkeys(map(bytes.decode, keys), account.account.id)
+        if "x-amzn-requestid" in reply.headers:
+            return reply
         return replace(reply, headers={"x-amzn-requestid": str(uuid.uuid4()), **reply.headers})
 
     def arn_of(self, key: str) -> str | None:
@@ -401,8 +409,8 @@ class Sandbox:
     def _batch_fleet(self, region: str) -> Fleet:
         return self.batch(region).fleet()
 
-    def _batch_lose(self, region: str, instances: Sequence[str]) -> list[str]:
-        return self.batch(region).lose(instances, reclaimed=False)
+    def _batch_lose(self, region: str, instances: Sequence[str], how: str) -> list[str]:
+        return self.batch(region).lose(instances, reclaimed=False, how=how)
 
     def _batch_roles(self) -> dict[str, dict[str, str]]:
         return {region: batch.service_roles() for region, batch in self._batches.items()}

@@ -11,12 +11,12 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_cannot_pull_ima
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox import collector
 from reconciler.sandbox.batch.surroundings import Container, Failure, Log, Start
 from reconciler.sandbox.services import Account
@@ -25,11 +25,12 @@ from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.wire import Refusal
 
 _NOT_STARTED = "Task failed to start"
-IMAGE = re.compile(
+IMAGE = regex(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?"
     r"/(?P<name>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:\w+))?"
 )
 _LISTS = ("application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json")
+_EFA = "/dev/infiniband"
 _ASM = "unable to pull secrets or registry auth: execution resource retrieval failed: unable to retrieve "
 _DAEMON = "Error response from daemon: "
 _LOGGING = f"CannotStartContainerError: {_DAEMON}failed to initialize logging driver: "
@@ -61,6 +62,17 @@ class _Agent:
             yield from self._image(container)
         for container in self._start.containers:
             yield from self._log(container.log)
+        for container in self._start.containers:
+            yield from self._devices(container)
+
+    def _devices(self, container: Container) -> Iterator[Failure]:
+        """Of devices only those of EFA are known: a host has them if its type and its launch template do."""
+        missing = next((one for one in container.devices if one.startswith(_EFA) and not self._start.efa), "")
+        if missing:
+            text = (
+                f'error gathering device information while adding custom device "{missing}": no such file or directory'
+            )
+            yield Failure(_NOT_STARTED, f"CannotStartContainerError: {_DAEMON}{text}")
 
     # --- roles ---------------------------------------------------------------------------------------------------
 
@@ -256,8 +268,11 @@ class _Agent:
 
     def _log(self, log: Log) -> Iterator[Failure]:
         if log.driver == "splunk":
-            trouble = collector.trouble(self._account, log, self._region)
-            yield from [self._logging(f"splunk: {trouble}")] if trouble else []
+            wrong = collector.unknown_option(log)
+            if wrong and not self._start.fargate:
+                yield Failure(_NOT_STARTED, f"CannotCreateContainerError: {_DAEMON}{wrong}")
+            trouble = wrong or collector.trouble(self._account, log, self._region)
+            yield from [self._logging(trouble)] if trouble else []
         if log.driver != "awslogs":
             return
         region = log.options.get("awslogs-region", self._region)

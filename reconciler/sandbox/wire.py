@@ -17,7 +17,7 @@ import pickle
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode
@@ -28,6 +28,9 @@ from botocore.serialize import create_serializer
 from moto.core.parse import PROTOCOL_PARSERS, RequestParserError
 from moto.core.serialize import DefaultAttributePicker, SerializationContext, get_serializer_class
 from moto.core.utils import get_service_model
+
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
 Json: TypeAlias = dict[str, Any]
 
@@ -54,8 +57,8 @@ MODELS = {
 }
 
 _CBOR = "smithy-rpc-v2-cbor"
-_SCOPE = re.compile(r"Credential=([^/,]+)/\d+/([^/,]+)/([^/,]+)/aws4_request")
-_PRESIGNED = re.compile(r"([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_SCOPE = regex(r"Credential=([^/,]+)/\d+/([^/,]+)/([^/,]+)/aws4_request")
+_PRESIGNED = regex(r"([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _REQUEST_ID = str(uuid.uuid4()).encode()
 _RECENT = 128  # replies that are remembered: many reads are asked again while nothing changes
 

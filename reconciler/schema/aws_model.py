@@ -14,15 +14,19 @@ https://github.com/boto/botocore/blob/develop/botocore/loaders.py
 
 from __future__ import annotations
 
-import html
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Any
 
 from reconciler.model import Api, Json, Kind, Path, UnknownMember
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from html import unescape
 
 Shape = Any  # botocore's, which is not imported at the top
 
@@ -281,7 +285,7 @@ def _paragraphs(documentation: str) -> tuple[str, ...]:
     """The API's HTML as paragraphs of plain text; items of lists begin with a dash."""
     marked = re.sub(r"<li>\s*(?:<p>)?", "\n- ", documentation or "")
     parts = re.split(r"\n|</?p>|</?ul>|</?note>|</?important>|</li>|<br ?/?>", marked)
-    return tuple(text for part in parts if (text := _plain(html.unescape(part))) and text != "-")
+    return tuple(text for part in parts if (text := _plain(unescape(part))) and text != "-")
 
 
 # --- as JSON Schema --------------------------------------------------------------------------------------------------

@@ -14,11 +14,12 @@ so this view is more lenient than the schemas, with which ``reconcile validate``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.kinds import discover
 from reconciler.model import Json
+from reconciler.model.records import dataclass
 from reconciler.schema.fast_validator import admits_expression, is_expression
 from reconciler.schema.messages import NOUNS, is_read_only
 

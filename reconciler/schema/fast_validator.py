@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 from reconciler.model import Json, Template
+from reconciler.model.patterns import regex
 
 Check = Callable[[Any], bool]
 
@@ -34,7 +35,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 _MOST_KNOWN = 1000  # lists of one kind that are remembered
 
-_EXPRESSION = re.compile(r"\\\$\\\{")
+_EXPRESSION = regex(r"\\\$\\\{")
 
 
 def admitting_none(schema: Json) -> Json:
@@ -113,11 +114,17 @@ class CompiledSchemas:
         plain = admitting_none(schema)
         rules = {name: rule for name, rule in plain.items() if name not in _ABOUT and not name.startswith("x-")}
         if rules.keys() == {"type"} and "string" in rules["type"]:
-            return _type(rules["type"])  # as most members are; any template passes
+            return _type(rules["type"])  # any template passes
         checks = self.checks(rules, file)
         if rules:  # an unknown keyword
             return _no
         return _template_or(checks)
+
+    def types(self, schema: Any) -> frozenset[type]:
+        """The types of which any value passes the schema; none where it says more than a type, as few members do."""
+        plain = admitting_none(schema) if isinstance(schema, Mapping) else {}
+        rules = {name for name in plain if name not in _ABOUT and not name.startswith("x-")}
+        return _types(plain["type"]) if rules == {"type"} else frozenset()
 
     def checks(self, rules: dict[str, Any], file: str) -> list[Check]:
         """A function for every known keyword, cheap ones first; the keywords are removed from ``rules``."""
@@ -139,6 +146,7 @@ class CompiledSchemas:
         """The check of a mapping's members; its keywords are removed from ``rules``."""
         schemas = rules.pop("properties", {})
         known: dict[str, Check] = {}  # compiled at the first value: few members are ever used
+        types: dict[str, frozenset[type]] = {}
         patterns = [
             (re.compile(name), self.compiled(each, file)) for name, each in rules.pop("patternProperties", {}).items()
         ]
@@ -149,9 +157,12 @@ class CompiledSchemas:
             if type(value) is not dict:
                 return True
             for name, item in value.items():
+                if type(item) in types.get(name, ()):
+                    continue
                 judge = known.get(name)
                 if judge is None and name in schemas:
                     judge = known[name] = self.compiled(schemas[name], file)
+                    types[name] = self.types(schemas[name]) if not patterns else frozenset()
                 if patterns and not _matching(name, item, patterns, strict=judge is None, other=other):
                     return False
                 if judge is None:
@@ -193,12 +204,16 @@ def _template_or(checks: list[Check]) -> Check:
 
 
 def _type(wanted: str | list[str]) -> Check:
+    types = _types(wanted)
+    return lambda value: type(value) in types
+
+
+def _types(wanted: str | list[str]) -> frozenset[type]:
     names = [wanted] if isinstance(wanted, str) else wanted
     if any(name not in _TYPES for name in names):
-        return _no
+        return frozenset()
     types = frozenset(each for name in names for each in _TYPES[name])
-    of_text = types | {Template} if str in types else types
-    return lambda value: type(value) in of_text
+    return types | {Template} if str in types else types
 
 
 def _enum(values: list[Any]) -> Check:
@@ -246,7 +261,7 @@ def _items(check: Check) -> Check:
             return True
         if not value or type(value[0]) is not dict:
             return all(map(check, value))
-        known = repr(value)  # differs for whatever a check could tell apart
+        known = repr(value)  # differs for whatever a check could distinguish
         if known in valid:
             return True
         if not all(map(check, value)):

@@ -5,12 +5,12 @@ The description of a field is a short text, in which ``Default: ...`` is what le
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.model import Effect, Field, Json, Replace
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.model.values import MISSING
 
 EFFECTS: Final = {
@@ -26,12 +26,12 @@ REPLACEMENTS: Final = {
     Replace.CREATE_FIRST: "the new one is created first (`create-first`)",
     Replace.DELETE_FIRST: "the old one is deleted first (`delete-first`)",
 }
-URL: Final = re.compile(r" ?https://\S+")
-LITERAL: Final = re.compile(r"true|false|-?\d+(\.\d+)?|/|\$\w+|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{3,}")
+URL: Final = regex(r" ?https://\S+")
+LITERAL: Final = regex(r"true|false|-?\d+(\.\d+)?|/|\$\w+|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{3,}")
 # What a field that names a role is tried with: AWS treats a custom role in another way than none
 CUSTOM_ROLE: Final = "arn:aws:iam::123456789012:role/custom"
-_DEFAULT = re.compile(r" ?\bDefault: (?P<what>.+?)(?: \((?P<more>[^)]*)\))?\.(?= |$)")
-_BESIDE = re.compile(r"(?P<what>[\w.$-]+|\[\w+\]) \(default\)")
+_DEFAULT = regex(r" ?\bDefault: (?P<what>.+?)(?: \((?P<more>[^)]*)\))?\.(?= |$)")
+_BESIDE = regex(r"(?P<what>[\w.$-]+|\[\w+\]) \(default\)")
 _LONG = 60
 
 

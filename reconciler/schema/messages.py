@@ -10,12 +10,14 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.model import EMPTY, Json, Path, Pos, Template
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, did_you_mean, near, one_of
+from reconciler.model.records import dataclass
 from reconciler.schema.rewriting import converted, folded, form, without_unit
 
 NOUNS = {
@@ -111,7 +113,7 @@ def _problem(known: MessageContext, path: Path, code: codes.ProblemCode, message
 
 # --- members -------------------------------------------------------------------------------------------------------
 
-_SERVICE_SETS = re.compile(r"(?i)(status|statusReason|uuid|revision|arn|.*Arn|createdAt|createDate|creationTime|.*Id)")
+_SERVICE_SETS = regex(r"(?i)(status|statusReason|uuid|revision|arn|.*Arn|createdAt|createDate|creationTime|.*Id)")
 
 
 def _unknown(error: Error, known: MessageContext, path: Path) -> Iterator[Problem]:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.model import Json, Template
+from reconciler.model.patterns import regex
 from reconciler.model.units import amount_in, unit_of
 
-_NUMBER = re.compile(r"[+-]?[0-9][0-9_,]*(\.[0-9]*)?")
+_NUMBER = regex(r"[+-]?[0-9][0-9_,]*(\.[0-9]*)?")
 _YES = ("true", "yes", "on", "y")
 _NO = ("false", "no", "off", "n")
 _DIGITS = 40  # of a number that a text may stand for
@@ -80,8 +81,8 @@ def _decimal(text: str, kind: str) -> str:
     return f"{whole}.{rest.rstrip('0') or '0'}" if dot and kind == "number" else whole
 
 
-_COMMAS = re.compile(r"\s*[^\s,]+(\s*,\s*[^\s,]+)+\s*")
-_NEEDS_SHELL = re.compile(r"&&|\|\||[;|<>`]|\$[A-Za-z_(]")
+_COMMAS = regex(r"\s*[^\s,]+(\s*,\s*[^\s,]+)+\s*")
+_NEEDS_SHELL = regex(r"&&|\|\||[;|<>`]|\$[A-Za-z_(]")
 
 
 def _as_list(value: Any, members: list[str], name: str) -> str:

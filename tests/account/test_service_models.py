@@ -17,6 +17,7 @@ from botocore.model import ServiceModel
 
 from reconciler.account.cut_models import cut, cut_pages
 from reconciler.account.service_models import ServiceModels, directory_for
+from tests.support.clients import client_of
 
 CALLED = {
     "batch": ["DescribeJobDefinitions", "RegisterJobDefinition"],
@@ -294,3 +295,10 @@ def test_commands_do_the_same_with_them(shell: Any, tmp_path: Path, monkeypatch:
     small = json.loads((tmp_path / "models" / "batch.json").read_text())["service-2"]["operations"]
     assert {"CreateComputeEnvironment", "DescribeComputeEnvironments"} <= {*small}
     assert "DescribeJobs" not in small
+
+
+def test_the_session_of_a_test_keeps_the_whole_models(sandbox: Any) -> None:
+    """Whichever of them has been cut down, since its own clients are asked what the tool's never ask."""
+    client_of(sandbox.session, sandbox.region)
+
+    assert not isinstance(sandbox.session._session.get_component("data_loader"), ServiceModels)

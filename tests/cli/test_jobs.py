@@ -19,6 +19,12 @@ VALID = Draft202012Validator(
     json.loads((Path(__file__).parents[2] / "schemas" / "jobs.schema.json").read_text(encoding="utf-8"))
 )
 LAB = (Path(__file__).parents[1] / "data" / "jobs" / "lab.yaml").read_text(encoding="utf-8")
+SERVICE_QUEUE = """
+serviceEnvironments:
+  training: {serviceEnvironmentType: SAGEMAKER_TRAINING, capacityLimits: [{capacityUnit: NUM_INSTANCES, maxCapacity: 2}]}
+jobQueues:
+  fits: {jobQueueType: SAGEMAKER_TRAINING, priority: 1, serviceEnvironmentOrder: [{order: 1, serviceEnvironment: training}]}
+"""
 SECRET = "s3cretvalue99"
 
 
@@ -234,6 +240,14 @@ def test_a_list_is_watched_with_one_call_a_queue(lab: Shell, monkeypatch: pytest
     assert statuses == sorted(set(statuses), key=statuses.index) and statuses[-1] == "SUCCEEDED"
     assert {one["job"]["job_id"] for one in done.lines} == {job}
 
+    looks.clear()
+    lab.account.faults.add(service="batch", operation="ListJobs", code="InternalError", status=500, nth=2, times=2)
+    assert lab("jobs", "list", "--watch", "--queue", "light").code == 130 and len(looks) == 5
+    lab.account.faults.clear()
+    lab.account.faults.add(service="batch", operation="DescribeJobQueues", code="AccessDeniedException", times=0)
+    denied = lab("jobs", "list", "--format", "json")
+    assert denied.code == 1 and "allow batch:DescribeJobQueues" in denied.json["problems"][0]["hint"]
+
 
 def test_queues_are_chosen_and_words_completed(lab: Shell, tmp_path: Path, complete: Callable[..., list[str]]) -> None:
     more = LAB.replace(
@@ -302,7 +316,11 @@ def test_a_lost_reply_never_submits_twice(lab: Shell) -> None:
 
 
 def test_the_printed_policy_is_enough_and_no_more(lab: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted(lab, render=[{"seconds": 9000, "lines": ["hello"]}], web=[{"seconds": 9000}])
+    scripted(lab, render=[{"seconds": 9000, "lines": ["hello"]}], web=[{"seconds": 9000}], fit=[{"seconds": 9000}])
+    (tmp_path / "environments" / "lab" / "services.yaml").write_text(SERVICE_QUEUE, encoding="utf-8")
+    lab.ok("apply", "--auto-approve")
+    fits = {"jobQueue": "fits", "serviceJobType": "SAGEMAKER_TRAINING", "serviceRequestPayload": "{}"}
+    fit = boto3.client("batch").submit_service_job(jobName="fit", **fits)
     permitted = Permitted(lab, monkeypatch)
     policies = permitted.policies("lab", "--for", "jobs", "--account", ACCOUNT, "--region", REGION, folder=tmp_path)
 
@@ -321,4 +339,12 @@ def test_the_printed_policy_is_enough_and_no_more(lab: Shell, tmp_path: Path, mo
     run("connect", f"{array}:0")
     run("connect", web)
     run("stop", array, web)
+    listed = run("list", "--queue", "fits", "--status", "running,runnable")
+    assert fit["jobId"] in listed and "attempt 1 of 1: RUNNING, since " in run("show", fit["jobId"])
+    assert f"{fit['jobId']}  fit: stopping (RUNNING)" in run("stop", fit["jobArn"])
+    (stopped,) = document(lab.ok("jobs", "show", "fit", "--format", "json"))["jobs"]
+    assert (stopped["status"], stopped["terminated"], stopped["definition"]) == ("FAILED", True, "")
+    assert all(":training-job/" in one["resource"] for one in stopped["attempts"])
+    assert "which shows no machine" in lab("jobs", "connect", "fit").err
+    assert "the job runs in SAGEMAKER_TRAINING" in lab.ok("jobs", "logs", "fit", "--follow").err
     assert actions_of(policies) - permitted.asked == set()

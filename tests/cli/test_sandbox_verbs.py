@@ -14,11 +14,11 @@ from botocore.exceptions import ClientError
 from tests.support.shell import Shell
 
 COMPUTE = {
-    "type": "EC2",
+    "type": "SPOT",
     "minvCpus": 0,
     "maxvCpus": 16,
     "instanceTypes": ["m5.large"],
-    "allocationStrategy": "BEST_FIT_PROGRESSIVE",
+    "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED",
     "instanceRole": "nodes",
 }
 
@@ -83,6 +83,7 @@ def test_a_job_is_scripted_reclaimed_and_retried(clients: Any, shell: Shell, tmp
     assert second["statusReason"] == f"Host EC2 (instance {host}) terminated."
     told = clients("ec2").describe_instances(InstanceIds=[host])["Reservations"][0]["Instances"][0]
     assert (told["State"]["Name"], told["StateReason"]["Code"]) == ("terminated", "Server.SpotInstanceTermination")
+    assert told["StateTransitionReason"].startswith("Service initiated (")
     assert seen["createdAt"] <= told["LaunchTime"].timestamp() * 1000 < first["startedAt"]
     assert shell("sandbox", "reclaim", "nothing").code == 1
     shell("sandbox", "advance", "4m")
@@ -103,7 +104,8 @@ def test_a_job_is_scripted_reclaimed_and_retried(clients: Any, shell: Shell, tmp
     (group,) = scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
     assert [one["InstanceId"] for one in group["Instances"]] == [node["ec2InstanceId"]]
     launches = scaling.describe_scaling_activities(AutoScalingGroupName=group["AutoScalingGroupName"])["Activities"]
-    assert [one["StatusCode"] for one in launches] == ["Successful"] * 2
+    assert [one["StatusCode"] for one in launches] == ["Successful"] * 3
+    assert f"Terminating EC2 instance: {host}" in [one["Description"] for one in launches]
     clients("ec2").terminate_instances(InstanceIds=[node["ec2InstanceId"]])
     assert batch.describe_jobs(jobs=[job])["jobs"][0]["status"] == "FAILED"
     assert shell("sandbox", "outcome", "jd", "--clear").out == ""
@@ -157,6 +159,8 @@ def test_what_jobs_write_and_what_leaves_the_account(clients: Any, shell: Shell)
         assert shell("sandbox", "push", wrong).code == 1
 
     listed = shell.ok("sandbox", "outcome", "--article", "retry").out
-    assert "spot: host-lost@120, exit:0@600" in listed and "randomEC: " in listed
+    assert "spot: host-lost@120, exit:0@600\n" in listed
+    assert "randomEC: exit:1@20 (1 line), exit:2@20 (1 line), exit:3@20 (1 line)\n" in listed
+    assert "jd: runs-on (2 lines)" in shell.ok("sandbox", "outcome", "jd", "runs-on", "--line", "a", "--line", "b").out
     assert shell("sandbox", "outcome", "--article", "none").code == 1
     assert shell.ok("sandbox", "outbox", "--logs").out == ""

@@ -91,6 +91,9 @@ def test_a_night_with_a_queue(batch: Any, shell: Shell) -> None:
         containerOverrides={"resourceRequirements": [{"type": "MEMORY", "value": "512"}]},
     )["jobId"]
     shell.ok("sandbox", "advance", "15m")
+    assert " min ago  crash" in shell.ok("status", "prod").out  # by the clock of the sandbox
+    assert crash not in shell.ok("jobs", "list", "prod", "--since", "5m").out
+    assert crash in shell.ok("jobs", "list", "prod", "--since", "20m").out
     job = batch.submit_job(jobName="j", jobQueue="prod-main", jobDefinition="render")["jobId"]
     shell.ok("sandbox", "advance", "12m")
 
@@ -122,10 +125,22 @@ def test_a_night_with_a_queue(batch: Any, shell: Shell) -> None:
         ("host-lost", "RETRY", 0),
         ("app-exit", "EXIT", 1),
     ]
+    assert asked(shell, "prod", "crash")[1]["subject"]["id"] == crash  # by the name of the job
     assert asked(shell, "render")[1]["subject"]["id"] == crash or asked(shell, "render")[1]["subject"]["id"] == job
+
+    # an environment that was replaced has another name, and is still the declared one
+    shell.ok("apply", "--auto-approve", "--replace", "computeEnvironments.small")
+    subject = asked(shell, "computeEnvironments.small")[1]["subject"]
+    assert subject["address"] == "computeEnvironments.small" and subject["id"].startswith("small-")
+    shell.ok("sandbox", "set", 'vcpu_quotas={"m5*": 0}')
+    batch.submit_job(jobName="j", jobQueue="prod-main", jobDefinition="render")
+    shell.ok("sandbox", "advance", "12m")
+    cause = asked(shell, "prod", "jobQueues.main")[1]["causes"][0]
+    assert (cause["id"], cause["change"]["address"]) == ("vcpu-quota", "computeEnvironments.small")
+
     shell.go(shell.home / "elsewhere")
     assert asked(shell, crash)[1]["subject"]["address"] is None
-    assert asked(shell, "small")[1]["causes"][0]["id"] == "none"
+    assert asked(shell, subject["id"])[1]["causes"][0]["id"] == "vcpu-quota"
 
 
 def test_what_is_not_known(batch: Any, shell: Shell) -> None:

@@ -61,7 +61,10 @@ def calls(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.Call]]:
     for node in nodes:
         if isinstance(node, ast.Call):
             func = node.func
-            yield func.attr if isinstance(func, ast.Attribute) else ast.unparse(func).rpartition(".")[-1], node
+            if isinstance(func, ast.Attribute):
+                yield func.attr, node
+            else:
+                yield func.id if isinstance(func, ast.Name) else ast.unparse(func).rpartition(".")[-1], node
 
 
 def passed_as_code(name: str, call: ast.Call) -> list[ast.expr]:

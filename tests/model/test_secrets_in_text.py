@@ -1,9 +1,13 @@
 """Secrets inside scripts, commands and URLs, and texts that are secrets themselves."""
 
+import re
 from base64 import b64encode
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from reconciler.model import secrets_in_text
 from reconciler.model.secrets_in_text import (
     decoded,
     is_itself_a_secret,
@@ -116,3 +120,15 @@ def test_base64_is_decoded_where_it_is_text():
     assert decoded(b64encode(b"password: x").decode()) == "password: x"
     assert decoded("#!/bin/sh") == "#!/bin/sh"
     assert decoded("/////w==") == "/////w=="
+
+
+@pytest.mark.parametrize(
+    ("words", "pattern"), secrets_in_text._PLACES, ids=lambda one: one[0] if isinstance(one, list) else ""
+)
+def test_every_text_that_a_pattern_fits_has_one_of_the_words_by_which_it_is_tried(words, pattern):
+    @settings(max_examples=15, deadline=None, database=None)
+    @given(st.from_regex(re.compile(pattern.pattern)))
+    def holds(text):
+        assert not text.isascii() or any(word in text.lower() for word in words)
+
+    holds()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reconciler.model import Call, Environment, Refused, Scope
 from reconciler.model.problems import Problems
-from reconciler.operations.jobs import connect, shown, stop, streams, submit
+from reconciler.operations.jobs import connect, family, listing, shown, specs, stop, streams, submit
 from reconciler.operations.jobs.desk import Desk, job_id
 from tests.support.long import LONG
 from tests.support.tables import DATA, cases
@@ -184,6 +184,71 @@ def test_many_jobs_are_stopped_in_few_calls():
 )
 def test_ids_and_arns_are_recognized(word, found):
     assert job_id(word) == found
+
+
+def summaries(*numbers: int) -> list[dict[str, Any]]:
+    return [{"jobId": str(one), "jobName": f"n{one}", "status": "FAILED", "createdAt": one} for one in numbers]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pages", "found", "cut", "calls"),
+    [
+        ({}, [[9, 8], [7, 6], [5]], [9, 8], True, 1),  # newest first
+        ({"since": 7}, [[9, 8]], [9, 8], False, 1),
+        ({"statuses": ("FAILED",)}, [[5, 9], [7, 6]], [9, 7], True, 2),  # in any order
+        ({"name": "n*", "statuses": ("RUNNING",)}, [[5, 9], [7]], [], False, 2),
+        ({"statuses": ("FAILED",), "since": 9}, [[5, 9], [7]], [9], False, 2),
+        ({"statuses": ("FAILED", "SCHEDULED")}, [[5]], [5], False, 1),  # no status of these jobs
+    ],
+)
+def test_a_list_has_the_latest_and_says_whether_there_are_more(wanted, pages, found, cut, calls):
+    def page(call: Call) -> Any:
+        at = int(call.params.get("nextToken", 0))
+        more = {"nextToken": str(at + 1)} if at + 1 < len(pages) else {}
+        return {"jobSummaryList": summaries(*pages[at]), **more}
+
+    client = Answering({"ListJobs": page})
+    listed = listing.listing(desk(client), listing.Wanted(queues=("q",), most=2, **wanted))
+    assert ([int(one["job_id"]) for one in listed.jobs], listed.cut) == (found, cut)
+    assert len(client.made) == calls
+    assert all(call.params.get("maxResults") == (1000 if "jobStatus" in call.params else None) for call in client.made)
+
+
+def test_members_that_have_ended_are_read_once():
+    client = Answering({"DescribeJobs": lambda call: {"jobs": [{"jobId": one} for one in call.params["jobs"]]}})
+    array = {ID: {"jobId": ID, "arrayProperties": {"size": 3}}}
+    known = {f"{ID}:0": {"status": "SUCCEEDED"}, f"{ID}:1": {"status": "RUNNING"}}
+    assert [*family.members(desk(client), array, known)] == [f"{ID}:{index}" for index in range(3)]
+    assert [call.params["jobs"] for call in client.made] == [[f"{ID}:1", f"{ID}:2"]]
+
+
+def test_the_main_node_shows_how_a_multi_node_job_runs():
+    nodes = {"numNodes": 2, "mainNode": 1, "nodeRangeProperties": [{"targetNodes": "0:", "container": {"image": "i"}}]}
+    job = {"jobId": ID, "jobName": "n", "status": "RUNNING", "startedAt": 1, "nodeProperties": nodes}
+    main = {
+        "jobId": f"{ID}#1",
+        "container": {"image": "i", "taskArn": "t", "logStreamName": "s"},
+        "nodeProperties": nodes,
+    }
+    client = Answering({"DescribeJobs": {"jobs": [main]}})
+    found = family.main_node(desk(client), job)
+    shows = shown.whole(Environment(name="lab"), job, root="", partition="aws", region="r", main=found)
+    assert (shows["running"]["task"], shows["running"]["logs"][0]["stream"]) == ("t", "s")
+    assert [one["nodes"] for one in shows["containers"]] == ["0:"]
+    assert [*family.member_ids(main)] == [main["jobId"]]
+    assert [*family.member_ids(job)] == [f"{ID}#0", f"{ID}#1"]
+    for other in ({**job, "status": "RUNNABLE"}, {**job, "status": "FAILED", "attempts": [{}]}, main):
+        assert family.main_node(desk(client), other) is None
+    assert len(client.made) == 1
+
+
+@pytest.mark.parametrize("case", cases(DATA / "jobs" / "specs.yaml"), ids=lambda case: case["title"])
+def test_what_a_job_runs_and_which_of_it_is_secret(case):
+    found = [one.document for one in specs.of(case["job"])]
+    assert [{name: value for name, value in one.items() if value} for one in found] == case.get("containers", [])
+    assert sorted(specs.secrets_of(case["job"])) == sorted(case.get("secrets", []))
+    group = {one.group for one in streams.of_job({"jobId": ID, **case["job"]}) if isinstance(one, streams.Stream)}
+    assert group <= {case.get("group", streams.GROUP)}
 
 
 def test_dependencies_are_read():

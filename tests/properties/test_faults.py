@@ -403,7 +403,7 @@ STOPS = [
     pytest.param("PutParameter", signal.SIGINT, False, id="as the lock is taken"),
     pytest.param("CreateComputeEnvironment", signal.SIGINT, True, id="while a write is made", marks=pytest.mark.long),
     pytest.param("CreateRole", signal.SIGTERM, True, id="by whoever stops the job"),
-    pytest.param("CreateRole", signal.SIGHUP, True, id="as the terminal is closed"),
+    pytest.param("CreateRole", signal.SIGHUP, True, id="as the terminal is closed", marks=pytest.mark.long),
 ]
 
 

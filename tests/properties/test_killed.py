@@ -203,6 +203,7 @@ def test_sigkill_while(proxy: Proxy, when: Callable[[Arrived], bool], after: boo
     assert not [name for _, name in there() if name.endswith(":2")]
 
 
+@pytest.mark.long  # any write of it, in this process: test_a_destroy_killed_at_any_write_is_ended_by_the_next
 def test_sigkill_while_destroying(proxy: Proxy) -> None:
     before = there()
     proxy.type("apply", "job-alerts", "--auto-approve")
@@ -212,6 +213,7 @@ def test_sigkill_while_destroying(proxy: Proxy) -> None:
     assert there() == before
 
 
+@pytest.mark.long  # any write of it, in this process: tests/stories/test_replacement.py, test_live_queues.py
 def test_sigkill_while_replacing(proxy: Proxy, tmp_path: Path) -> None:
     target = tmp_path / "environment.yaml"
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from reconciler.cli.commands import status as command
 from reconciler.model.diagnosis import Unread
 from reconciler.model.status import Blocked, Capacity, Failed, Front, Line, Share, Status
 from reconciler.render import status
 from reconciler.render.mask import Mask
-from reconciler.render.text import Paint
+from reconciler.render.text import Paint, fitting
 
 NOW = 1_800_000_000.0
 MASK = Mask(("hunter2hunter2",))
@@ -103,8 +104,16 @@ def test_nothing_to_show() -> None:
     empty = Status(environment="dev", account="1", region="r", at=NOW, since=NOW)
 
     assert status.lines(empty, MASK, Paint(colour=False))[1:] == ["", "Nothing that runs jobs is declared."]
+    assert status.page(empty, MASK).count("<p>nothing</p>") == 3
+
+    unread = replace(empty, unread=(Unread(call="batch:DescribeJobQueues", permission="", why="no"),))
+    page = status.page(unread, MASK)
+    assert page.count("<p>unknown</p>") == 2 and "<p>unknown: the jobs could not be read</p>" in page
+    assert status.document(replace(empty, lines=(Line(name="q", front=(Front(id="1", name="", since=0),)),)), MASK)[
+        "queues"
+    ][0]["front"] == [{"id": "1", "name": None, "since": None, "share": None}]
 
 
 @pytest.mark.parametrize(("rows", "shown"), [(3, "a b c"), (4, "a b c"), (2, "a ... and 2 more lines")])
 def test_what_the_terminal_has_no_room_for_is_counted(rows: int, shown: str) -> None:
-    assert " ".join(command._cut(["a", "b", "c"], rows)) == shown
+    assert " ".join(fitting(["a", "b", "c"], rows)) == shown

@@ -69,6 +69,12 @@ class FakeWorld:
     def launch_template_image(self, id_or_name: str, version: str) -> str | None:
         return self.template_images.get((id_or_name, version))
 
+    def launch_template_trouble(self, id_or_name: str, version: str) -> str:
+        return ""
+
+    def launch_template_efa(self, id_or_name: str, version: str) -> bool:
+        return False
+
     def machines(self, names: Sequence[str]) -> Sequence[Machine]:
         return machines(tuple(names))
 
@@ -78,12 +84,15 @@ class FakeWorld:
     def zone(self, subnet_id: str) -> str:
         return f"eu-west-1{'abc'[int(subnet_id.rsplit('-', 1)[1]) % 3]}"
 
+    def cannot_launch(self, wanted: Launch) -> str:
+        return ""
+
     def launch(self, wanted: Launch) -> str:
         self.launched += 1
         self.running[f"i-{self.launched:017x}"] = wanted
         return f"i-{self.launched:017x}"
 
-    def end(self, instance_id: str, *, reclaimed: bool) -> None:
+    def end(self, instance_id: str, at: float, *, reclaimed: bool) -> None:
         self.running.pop(instance_id, None)
 
     def connect(self, subnet_id: str, groups: Sequence[str], *, public: bool, about: str) -> Interface:

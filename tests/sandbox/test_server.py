@@ -358,10 +358,20 @@ def test_the_control_door_changes_settings(sandbox_url):
     changed = ask(sandbox_url, "settings", {"iam_delay": 3, "queue_create": 9})
 
     assert (changed["iam_delay"], changed["queue_create"]) == (3, 9)
-    for wrong in ({"iam_dely": 3}, {"iam_delay": 1, "nope": 2}):
+    refused = [
+        ({"iam_dely": 3}, "unknown name"),
+        ({"iam_delay": 1, "nope": 2}, "unknown name"),
+        ({"iam_delay": 1, "no_capacity": "m5.*"}, "no_capacity should be a list of texts"),
+        ({"vcpu_quotas": {"g*": "0"}}, "each a whole number"),
+        ({"blocked_after": -1}, "blocked_after should be a number, not negative"),
+        ({"duplicate": "no"}, "ClientException or ConflictException"),
+        ({"outcomes": {"j": ["exit:999"]}}, "'exit:999' is not an end of an attempt"),
+        ({"outcomes": {"j": [{"lines": [{"at": 1}]}]}}, "is not an end of an attempt"),
+    ]
+    for wrong, text in refused:
         with pytest.raises(urllib.error.HTTPError) as caught:
             ask(sandbox_url, "settings", wrong)
-        assert "unknown name" in json.loads(caught.value.read())["error"]
+        assert text in json.loads(caught.value.read())["error"]
     assert ask(sandbox_url, "settings")["iam_delay"] == 3
 
 
@@ -442,13 +452,17 @@ def background(monkeypatch, tmp_path):
     process.stop()
 
 
-def test_it_runs_once_and_stops(background):
+def test_it_runs_once_and_stops_and_a_dead_one_is_noticed(background):
     assert process.status() is None
+    killed = process.start()
+    subprocess.run(["kill", "-KILL", str(killed.pid)], check=True)
+    until(lambda: process.status() is None)
+
     started = process.start(speed=100)
     again = process.start()
     at(started.url, "sns").create_topic(Name="t")
 
-    assert started == again == process.status()
+    assert killed != started == again == process.status()
     assert process.control(started.url, "status")["speed"] == 100
     assert process.reset()
     assert at(started.url, "sns").list_topics()["Topics"] == []
@@ -458,14 +472,6 @@ def test_it_runs_once_and_stops(background):
     assert not process.reset()
     with pytest.raises(EndpointConnectionError):
         at(started.url, "sns", total_max_attempts=1).list_topics()
-
-
-def test_a_dead_one_is_noticed(background):
-    first = process.start()
-    subprocess.run(["kill", "-KILL", str(first.pid)], check=True)
-    until(lambda: process.status() is None)
-
-    assert first != process.start()
 
 
 @pytest.mark.long  # as in test_sandbox_command

@@ -33,6 +33,7 @@ def test_two_of_one_template_share_no_name(template: str, tmp_path: Path, monkey
         readme = (Path(place) / "README.md").read_text("utf-8")
         assert Path(place) / "README.md" in written
         assert readme.startswith(f"# {name}\n")
+        assert "](../.." not in readme
         assert f"\nreconcile plan {place}\n" in readme and f"begin with `{name}-`" in readme
         for section, option in (("jobQueues", "job-queue"), ("jobDefinitions", "job-definition")):
             assert {(section, used) for used in re.findall(rf"--{option} (\S+)", readme)} <= found
@@ -68,7 +69,9 @@ def test_in_a_repository_that_has_a_readme(shell: Shell) -> None:
     (shell.home / "elsewhere").mkdir()
     shell.go(shell.home / "elsewhere")
     shell.ok("init", ".", "--template", "retry-strategies")
-    assert "\nreconcile plan\nreconcile apply\n" in Path("README.md").read_text("utf-8")
+    readme = Path("README.md").read_text("utf-8")
+    assert "\nreconcile plan\nreconcile apply\n" in readme
+    assert "docs/tutorials" not in readme and "\n\n\n" not in readme
 
 
 def test_the_list_is_of_templates_with_a_line_each(shell: Shell) -> None:

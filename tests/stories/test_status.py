@@ -55,8 +55,8 @@ def estate(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
             raise KeyboardInterrupt
         shell.account.clock.advance(seconds)
 
-    clock = SimpleNamespace(time=shell.account.clock.now, sleep=sleep)
-    monkeypatch.setattr("reconciler.operations.status.time", clock)
+    monkeypatch.setattr("reconciler.operations.status.time", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr("reconciler.operations.status.now_at", lambda _: shell.account.clock.now())
     return shell
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.support import tutorial
 
@@ -38,6 +40,27 @@ def test_it_starts_a_sandbox_and_stops_it(path: Path) -> None:
     assert sum(block.output is not None for block in found) > 3
     assert f"tutorials/{path.name}" in (tutorial.ROOT / "README.md").read_text("utf-8")
     assert f"]({path.name})" in (path.parent / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+def test_the_yaml_that_it_shows_is_that_of_its_environment(path: Path) -> None:
+    text = path.read_text("utf-8")
+    name = text.partition("reconcile apply ")[2].split()[0]
+    files = [YAML(typ="safe").load(file) for file in (tutorial.ROOT / "environments" / name).rglob("*.yaml")]
+
+    def part_of(shown: Any, whole: Any) -> bool:
+        if isinstance(shown, dict) and isinstance(whole, dict):
+            return all(key in whole and part_of(value, whole[key]) for key, value in shown.items())
+        return bool(shown == whole)
+
+    def somewhere(shown: Any, whole: Any) -> bool:
+        inner = whole.values() if isinstance(whole, dict) else whole if isinstance(whole, list) else ()
+        return part_of(shown, whole) or any(somewhere(shown, one) for one in inner)
+
+    shown = [block["body"] for block in tutorial.BLOCK.finditer(text) if block["language"] == "yaml"]
+    assert shown
+    for one in shown:
+        assert somewhere(YAML(typ="safe").load(one), files), one
 
 
 def test_what_retry_predicts_is_what_jobs_show_then_shows() -> None:

@@ -135,6 +135,7 @@ def test_while_one_is_applied(shell: Shell) -> None:
     assert locks() == []
 
 
+@pytest.mark.long  # another process that is interrupted: tests/properties/test_faults.py::test_a_stop_is_clean
 def test_who_is_interrupted_gives_it_back(shell: Shell) -> None:
     with applying(shell) as holder:
         holder.send_signal(signal.SIGINT)

@@ -77,10 +77,10 @@ def write(folder: Path, content: str | bytes, name: str = "environment.yaml") ->
 # --- files that are too much ------------------------------------------------------------------------------------------
 
 HEAD = "environment: x\n"
-DEEP = 50_000 if LONG else 10_000
+DEEP = 50_000 if LONG else 4_000
 LISTS, MAPPINGS = "[" * DEEP + "]" * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP
-MANY = 3_900_000 if LONG else 200_000
-SEVERAL = 60_000 if LONG else 6_000
+MANY = 3_900_000 if LONG else 60_000
+SEVERAL = 60_000 if LONG else 2_000
 FIFTY_MEGABYTES = "# and so on "  # written a megabyte at a time: no process of tests need hold it
 TOO_MUCH: dict[str, str | bytes] = {
     "a billion laughs": "variables:\n  a0: &a0 x\n"

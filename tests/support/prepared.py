@@ -2,15 +2,17 @@
 
 boto3 reads and compiles AWS's models anew for every client, copies every event handler for it, which is most of what a
 client costs, and gives each a TLS context that nothing on loopback uses; with every request it spells the user agent
-and signs, which the sandbox never looks at; our own client compiles what replies must look like; moto goes through all
-of botocore's data for every service; the digests of secrets are slow on purpose, and tests make the same ones again and
-again. Processes that tests start do all of it as ever.
+and signs, which the sandbox never looks at; every request has several random ids, each of which is a call of the system;
+our own client compiles what replies must look like; moto goes through all of botocore's data for every service; the
+digests of secrets are slow on purpose, which serves nobody here. Processes that tests start do all of it as ever.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import random
+import uuid
 from collections.abc import Callable
 from copy import copy
 from functools import cache, lru_cache, wraps
@@ -32,13 +34,18 @@ from botocore.regions import EndpointRulesetResolver
 from reconciler.account import client
 
 _MANY = 4096
+_chance = random.Random()
+_slow = lru_cache(_MANY)(hashlib.scrypt)
+# whether the digests of secrets are those of other processes, which are at the same account
+digests_like_others = False
 _UNSIGNED = f"SignedHeaders=host, Signature={'0' * 64}"
 
 
 def install() -> None:
     """For the rest of the process."""
     client.Shapes = cache(client.Shapes)
-    hashlib.scrypt = lru_cache(_MANY)(hashlib.scrypt)
+    hashlib.scrypt = _scrypt
+    uuid.uuid4 = _drawn
     botocore.loaders.create_loader = botocore.session.create_loader = cache(botocore.loaders.create_loader)
     botocore.regions.EndpointProvider = _of_the_same(botocore.regions.EndpointProvider)
     made = EndpointRulesetResolver.construct_endpoint
@@ -54,6 +61,16 @@ def install() -> None:
     botocore.useragent.sanitize_user_agent_string_component = lru_cache(_MANY)(spelt)
     botocore.useragent.UserAgentString.to_string = _spelt_once(botocore.useragent.UserAgentString.to_string)
     signers.RequestSigner.sign = _named(signers.RequestSigner.sign)
+
+
+def _scrypt(password: bytes, *, salt: bytes, n: int, **more: int) -> bytes:
+    """The same with the least work, a ten-thousandth: nobody guesses the passwords of tests."""
+    return _slow(password, salt=salt, n=n if digests_like_others else 2, **more)
+
+
+def _drawn() -> uuid.UUID:
+    """A random one, for which nobody asks the system: every request has several."""
+    return uuid.UUID(int=_chance.getrandbits(128), version=4)
 
 
 def _of_the_same(make: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """Types commands in a process of its own, one after the other, so that what every process reads is read once.
 
-Started as ``python -m tests.support.typist``; a line of JSON asks for a command, a line tells how it ended.
+Started as ``python -m tests.support.typist``, it first says the URL of an account that it has, too, and which its
+commands find without a socket in between; a line of JSON asks for a command, a line tells how it ended.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 
 @dataclass
@@ -22,6 +26,7 @@ class Typist:
     """The process, seen from outside."""
 
     process: subprocess.Popen[str]
+    url: str
 
     def __call__(self, *argv: str, folder: Path, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -37,7 +42,8 @@ def hired(environ: Mapping[str, str]) -> Iterator[Typist]:
     """A typist, until it is left."""
     command, pipe = [sys.executable, "-m", "tests.support.typist"], subprocess.PIPE
     with subprocess.Popen(command, env=dict(environ), stdin=pipe, stdout=pipe, text=True) as process:
-        yield Typist(process)
+        assert process.stdout is not None
+        yield Typist(process, process.stdout.readline().strip())
 
 
 def _typed(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,9 +59,17 @@ def _typed(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _main() -> None:
+    from reconciler.sandbox.server import Sandbox
     from tests.support import prepared
+    from tests.support.shell import point_at
 
     prepared.install()
+    account = Sandbox()
+    server = account.serve(0)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    point_at(account, server.url, pytest.MonkeyPatch())
+    sys.stdout.write(server.url + "\n")
+    sys.stdout.flush()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_typed(json.loads(line))) + "\n")
         sys.stdout.flush()

@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import (
     Adopt,
     Allow,
@@ -38,13 +37,17 @@ from reconciler.cli.options import (
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
-from reconciler.model import Options
+from reconciler.model import Json, Options
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import OK
 from reconciler.model.preflight import Level
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import apply as applying
-from reconciler.operations import saved_plan, saved_variables
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.operations import apply as applying
+    from reconciler.operations import saved_plan, saved_variables
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -52,6 +55,11 @@ APP: Final = typer.Typer(**STYLE)
 def _jobs(ctx: typer.Context, incomplete: str) -> list[str]:
     """Completes ADDRESS, with those of which jobs can be submitted."""
     return of_kinds(ctx, "submits", incomplete)
+
+
+def _queues(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Completes QUEUE."""
+    return of_kinds(ctx, "takes_jobs", incomplete)
 
 
 @APP.command(
@@ -99,7 +107,16 @@ def apply(
     ] = None,
     smoke_queue: Annotated[
         str | None,
-        typer.Option("--smoke-queue", metavar="QUEUE", help="Its queue, where several of the environment fit."),
+        typer.Option(
+            "--smoke-queue",
+            metavar="QUEUE",
+            help="Its queue, where several of the environment fit.",
+            autocompletion=_queues,
+        ),
+    ] = None,
+    smoke_parameter: Annotated[
+        list[str] | None,
+        typer.Option("--smoke-parameter", metavar="NAME=VALUE", help="Set a parameter of its job (repeatable)."),
     ] = None,
     smoke_timeout: Annotated[
         str | None,
@@ -123,11 +140,11 @@ def apply(
         adopt=adopt,
         allow=allow_deletions,
     )
-    if not smoke and (smoke_queue or smoke_timeout):
-        flag = "--smoke-queue" if smoke_queue else "--smoke-timeout"
-        hint = "add --smoke ADDRESS, or leave it out"
-        raise Problems([Problem(code=codes.USAGE, message=f"{flag} has no effect without --smoke", hint=hint)])
-    longest = _longest(smoke_timeout)
+    wanted = None
+    if smoke or smoke_queue or smoke_parameter or smoke_timeout:
+        from reconciler.cli import smoke as smoking  # noqa: PLC0415  (few applies have one)
+
+        wanted = smoking.wanted(smoke, smoke_queue, smoke_parameter, smoke_timeout)
     saved = None
     if env and saved_plan.is_plan_file(Path(env)):
         saved = saved_plan.read(Path(env))
@@ -146,25 +163,19 @@ def apply(
     )
     with interruptible() as stop:
         account = reporting.connect(terminal, env, strict=not options.destroy, sandbox=sandbox, given=given)
-        if smoke:
-            from reconciler.cli import smoke as smoking  # noqa: PLC0415  (few applies have one)
-
-            smoking.check(account, smoke)
-        report = reporting.ApplyReport(terminal, auto_approve=auto_approve)
+        job = smoking.Smoke(terminal, account, wanted) if wanted else None
+        if job:
+            job.check()
+        report = reporting.ApplyReport(terminal, auto_approve=auto_approve, held=bool(job))
         stop.announce = report.announce
-        code = applying.apply(account, options, how, report, stop)
-        if smoke and code == OK:
-            code = smoking.run(terminal, account, smoke, smoke_queue, longest)
+        tried: Json | None = None
+        try:
+            code = applying.apply(account, options, how, report, stop)
+            if job and code == OK:
+                code, tried = job.run(stop)
+        finally:
+            report.close({"smoke": tried} if job else {})
         raise typer.Exit(code)
-
-
-def _longest(text: str | None) -> float | None:
-    """The seconds that a job may take, None for the default. Raises Problems."""
-    if text is None:
-        return None
-    from reconciler.cli import job_options  # noqa: PLC0415  (few applies have one)
-
-    return job_options.span(text, "--smoke-timeout")
 
 
 def _not_with_saved_plan(options: Options) -> Problem:

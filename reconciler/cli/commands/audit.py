@@ -16,11 +16,14 @@ from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal, colour
 from reconciler.model.audit import AuditReport
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
-from reconciler.operations.audit import command
-from reconciler.operations.session import timestamp
-from reconciler.render import audit as rendered
-from reconciler.render import json as as_json
-from reconciler.render.text import Paint
+from reconciler.model.when_used import when_used
+from reconciler.operations.timestamps import timestamp
+
+with when_used():
+    from reconciler.operations.audit import command
+    from reconciler.render import audit as rendered
+    from reconciler.render import json as as_json
+    from reconciler.render.text import Paint
 
 APP: Final = typer.Typer(**STYLE)
 

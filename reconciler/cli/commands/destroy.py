@@ -6,7 +6,6 @@ from typing import Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import (
     AutoApprove,
     Env,
@@ -29,7 +28,11 @@ from reconciler.cli.options import (
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
-from reconciler.operations import apply as applying
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.operations import apply as applying
 
 APP: Final = typer.Typer(**STYLE)
 

@@ -12,7 +12,6 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import drift_parts, reporting
 from reconciler.cli.options import (
     DriftFormat,
     OnlyChanges,
@@ -29,21 +28,27 @@ from reconciler.cli.outputs import DriftFormats, Output, Outputs
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal, colour
-from reconciler.config.given import Given
 from reconciler.model import Environment
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import OK
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import session
-from reconciler.operations.drift import fleet, notify, shards, unsent
-from reconciler.operations.drift.since import Earlier, read
-from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Location, Session, timestamp
-from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
-from reconciler.render.drift_view import Checked, Report
-from reconciler.render.failure import Failure
+from reconciler.model.when_used import when_used
+from reconciler.operations.drift import fleet, shards
+from reconciler.operations.timestamps import timestamp
 from reconciler.render.mask import Mask
-from reconciler.render.view import masked
+
+with when_used():
+    from reconciler.cli import drift_parts, reporting
+    from reconciler.config.given import Given
+    from reconciler.operations import session
+    from reconciler.operations.drift import notify, unsent
+    from reconciler.operations.drift.since import Earlier, read
+    from reconciler.operations.pipeline import Planned
+    from reconciler.operations.session import Location, Session
+    from reconciler.render import drift_html, drift_json, drift_markdown, drift_sarif, drift_text, junit, text
+    from reconciler.render.drift_view import Checked, Report
+    from reconciler.render.failure import Failure
+    from reconciler.render.view import masked
 
 APP: Final = typer.Typer(**STYLE)
 

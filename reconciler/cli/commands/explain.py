@@ -8,21 +8,24 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import Env, Format, FormatOption, VarFiles, Vars, addresses, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
-from reconciler.config.given import Given
 from reconciler.model import Address
 from reconciler.model import problem_codes as codes
 from reconciler.model.problem_codes import ProblemCode, catalogue
 from reconciler.model.problems import Problems
-from reconciler.operations.explaining import field, value
+from reconciler.model.when_used import when_used
 from reconciler.operations.explaining.schemas import Place, roots
 from reconciler.operations.explaining.subject import Property, names, subject
-from reconciler.operations.session import Loaded
-from reconciler.render import explanation_text
-from reconciler.render.explanation import document
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.config.given import Given
+    from reconciler.operations.explaining import field, value
+    from reconciler.operations.session import Loaded
+    from reconciler.render import explanation_text
+    from reconciler.render.explanation import document
 
 APP: Final = typer.Typer(**STYLE)
 

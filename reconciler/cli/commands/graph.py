@@ -10,22 +10,26 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import Env, VarFiles, Vars, address, addresses, variables
 from reconciler.cli.outputs import Output, Outputs, parsed
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
-from reconciler.config.given import Given
 from reconciler.kinds import discover
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
-from reconciler.operations import saved_plan, saved_variables, shown_plan
-from reconciler.render.dependency_graph import graph as graphs
+from reconciler.model.when_used import when_used
 from reconciler.render.dependency_graph.dot import dot
-from reconciler.render.dependency_graph.graph import Direction, Graph
+from reconciler.render.dependency_graph.graph import Direction
 from reconciler.render.dependency_graph.mermaid import limits, mermaid
 from reconciler.render.dependency_graph.svg import EXTRA, MissingLibraryError, svg
 from reconciler.render.dependency_graph.tree import tree
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.config.given import Given
+    from reconciler.operations import saved_plan, saved_variables, shown_plan
+    from reconciler.render.dependency_graph import graph as graphs
+    from reconciler.render.dependency_graph.graph import Graph
 
 APP: Final = typer.Typer(**STYLE)
 _RENDERERS: Final = {"tree": tree, "mermaid": mermaid, "dot": dot, "svg": svg}

@@ -15,13 +15,16 @@ from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal, colour, plural
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean
-from reconciler.operations.importing import command, saving
-from reconciler.operations.importing.importer import Result
-from reconciler.operations.importing.moving import Origin
-from reconciler.operations.importing.select import Wanted
-from reconciler.render import unified
+from reconciler.model.when_used import when_used
 from reconciler.render.mask import Mask
-from reconciler.render.text import Paint
+
+with when_used():
+    from reconciler.operations.importing import command, saving
+    from reconciler.operations.importing.importer import Result
+    from reconciler.operations.importing.moving import Origin
+    from reconciler.operations.importing.select import Wanted
+    from reconciler.render import unified
+    from reconciler.render.text import Paint
 
 APP: Final = typer.Typer(**STYLE)
 

@@ -12,8 +12,11 @@ from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import pipelines, scaffold, session
+from reconciler.model.when_used import when_used
 from reconciler.render.findings import PAGES
+
+with when_used():
+    from reconciler.operations import pipelines, scaffold, session
 
 APP: Final = typer.Typer(**STYLE)
 

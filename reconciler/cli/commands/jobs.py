@@ -18,6 +18,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations.jobs import connect, family, listing, logs, stop
+from reconciler.operations.session import now_at
 
 _EXAMPLES: Final = examples(
     "reconcile jobs submit prod render --parameter frame=12 --wait",
@@ -79,7 +80,7 @@ def jobs_list(
             queues=tuple(dict.fromkeys(names or [one.name for one in desk.queues])),
             statuses=wanted_statuses,
             name=name,
-            since=job_options.moment(since, "--since", desk.session.client.skew),
+            since=job_options.moment(since, "--since", now_at(desk.session)),
             most=limit,
         )
         if watch:
@@ -106,7 +107,7 @@ def jobs_show(
     env, named = job_options.env_and_jobs(words)
     with interruptible():
         desk = job_options.desk(terminal, env, var, var_file, sandbox=sandbox)
-        jobs_parts.show_jobs(terminal, desk, desk.described(desk.ids(named)))
+        jobs_parts.show_jobs(terminal, desk, desk.described(desk.ids(named)), env)
 
 
 @APP.command(
@@ -156,15 +157,16 @@ def jobs_logs(
     env, named = job_options.env_and_jobs(words)
     with interruptible():
         desk = job_options.desk(terminal, env, var, var_file, sandbox=sandbox)
-        skew = desk.session.client.skew
+        now = now_at(desk.session)
         wanted = logs.Wanted(
-            since=job_options.moment(since, "--since", skew),
-            until=job_options.moment(until, "--until", skew),
+            since=job_options.moment(since, "--since", now),
+            until=job_options.moment(until, "--until", now),
             grep=pattern,
             attempt=attempt,
         )
         ids, found = desk.ids(named), logs.Logs(desk, wanted)
         details = {job["jobId"]: job for job in desk.described(ids)}
+        terminal.mask |= jobs_parts.mask_of_jobs(details.values())
         printer = jobs_parts.Lines(terminal)
         if follow:
             jobs_parts.follow_jobs(terminal, printer, found, ids)
@@ -287,7 +289,8 @@ def jobs_connect(
         raise Problems([Problem(code=codes.USAGE, message="jobs connect takes one job")])
     with interruptible():
         desk = job_options.desk(terminal, env, var, var_file, sandbox=sandbox)
-        found = connect.machine(desk, desk.described(desk.ids(named))[0], node)
+        ports = f"{local_port or port}:{port}"
+        found = connect.machine(desk, desk.described(desk.ids(named))[0], node, ports=ports)
         where = jobs_parts.Target(found, port, local_port or port, session)
         code = jobs_parts.forward(terminal, desk, where) if ssm else OK
         if not ssm:

@@ -144,11 +144,7 @@ def jobs_submit(
         given = {member: value for member, value in more.items() if value}
         params = submit.request(wanted, target, changed, content, name=name, more=given)
         unique = not (name or content.get("jobName"))
-        try:
+        with jobs_parts.perhaps_submitted(terminal, params["jobName"]):
             submitted = submit.submit(desk, params, unique=unique)
-        except KeyboardInterrupt:
-            job = terminal.shell_quoted(params["jobName"])
-            terminal.note(f"The job may have been submitted: `reconcile jobs list --name {job}`")
-            raise
         code = jobs_parts.after_submit(terminal, desk, submitted, wait=wait, follow=follow, timeout=longest)
     raise typer.Exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -12,22 +11,27 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import VarFiles, Vars, environments, sections, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
-from reconciler.config.given import Given
 from reconciler.model import Environment, Scope
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems, did_you_mean
-from reconciler.operations import saved_plan, saved_variables, session
-from reconciler.operations.permissions import as_yaml, build, places, policy
-from reconciler.operations.permissions.build import Policies
+from reconciler.model.when_used import when_used
+from reconciler.operations import session
 from reconciler.operations.permissions.modes import OF_AN_ACCOUNT, Purpose
 
-_ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
-_REGION: Final = re.compile(r"[a-z]+(-[a-z0-9]+)+")
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.config.given import Given
+    from reconciler.operations import saved_plan, saved_variables
+    from reconciler.operations.permissions import as_yaml, build, places, policy
+    from reconciler.operations.permissions.build import Policies
+
+_ACCOUNT: Final = regex(r"[0-9]{12}")
+_NAME: Final = regex(r"[A-Za-z0-9_-]{1,100}")
+_REGION: Final = regex(r"[a-z]+(-[a-z0-9]+)+")
 APP: Final = typer.Typer(**STYLE)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import (
     Adopt,
     Allow,
@@ -37,11 +36,16 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.preflight import Level
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import pipeline, saved_plan, saved_variables, shown_plan
-from reconciler.operations.commit import commit_of
-from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Session, timestamp
-from reconciler.operations.shown_plan import Shown
+from reconciler.model.when_used import when_used
+from reconciler.operations.timestamps import timestamp
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.operations import pipeline, saved_plan, saved_variables, shown_plan
+    from reconciler.operations.commit import commit_of
+    from reconciler.operations.pipeline import Planned
+    from reconciler.operations.session import Session
+    from reconciler.operations.shown_plan import Shown
 
 APP: Final = typer.Typer(**STYLE)
 

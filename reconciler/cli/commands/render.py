@@ -11,7 +11,10 @@ import typer
 from reconciler.cli.options import Env, VarFiles, Vars, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
-from reconciler.operations import session, show_config
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.operations import session, show_config
 
 APP: Final = typer.Typer(**STYLE)
 

@@ -104,7 +104,10 @@ def sandbox_start(
 def sandbox_stop() -> None:
     """Stop the sandbox and delete its account."""
     stopped = process.stop()
-    typer.echo("Stopped." if stopped else "The sandbox was not running.", err=True)
+    pointed = (
+        " Open a new shell to use AWS: this one points to the sandbox." if "AWS_ENDPOINT_URL" in os.environ else ""
+    )
+    typer.echo(f"{'Stopped.' if stopped else 'The sandbox was not running.'}{pointed}", err=True)
 
 
 @APP.command("status", epilog=examples("reconcile sandbox status"))

@@ -17,7 +17,7 @@ from reconciler.model.problems import Problem, Problems
 from reconciler.operations.session import no_sandbox
 from reconciler.sandbox import process
 from reconciler.sandbox.batch.articles import ARTICLES
-from reconciler.sandbox.batch.outcomes import WORDS, with_lines
+from reconciler.sandbox.batch.outcomes import WORDS, shown, with_lines
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _ENDS: Final = "; ".join(f"`{word}`: {meaning}" for word, (_, meaning) in WORDS.items())
@@ -105,7 +105,7 @@ def outcome(
     elif pattern is not None:
         raise typer.BadParameter("name how the attempts end, or pass --clear", param_hint="'[END]...'")
     for name, listed in ask("outcomes")["outcomes"].items():
-        typer.echo(f"{name}: {', '.join(one if isinstance(one, str) else json.dumps(one) for one in listed)}")
+        typer.echo(f"{name}: {', '.join(map(shown, listed))}")
 
 
 def _written(ends: list[str], lines: list[str] | None) -> list[Any]:

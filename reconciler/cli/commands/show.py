@@ -7,13 +7,16 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import OnlyChanges, Verbose
 from reconciler.cli.outputs import Outputs, PlanFormats
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal
 from reconciler.model.exit_codes import CHANGES, OK
-from reconciler.operations import saved_plan, shown_plan
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.operations import saved_plan, shown_plan
 
 APP: Final = typer.Typer(**STYLE)
 

@@ -7,12 +7,15 @@ from typing import Annotated, Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import Env, Sandbox, VarFiles, Vars, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import Terminal
-from reconciler.operations import snapshots
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.operations import snapshots
 
 APP: Final = typer.Typer(**STYLE)
 

@@ -19,7 +19,7 @@ from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.status import Status
 from reconciler.operations import status as looking
 from reconciler.render import status as rendered
-from reconciler.render.text import Paint
+from reconciler.render.text import Paint, fitting
 
 APP: Final = typer.Typer(**STYLE)
 
@@ -99,16 +99,11 @@ def _drawn(terminal: Terminal) -> Iterator[Callable[[Status], None]]:
 
         live = LiveLines(sys.stdout)
         try:
-            yield lambda found: live.show(_cut(rendered.lines(found, terminal.mask, Paint(colour=False)), live.rows))
+            yield lambda found: live.show(fitting(rendered.lines(found, terminal.mask, Paint(colour=False)), live.rows))
         finally:
             live.close()
     else:
         yield _Changes(terminal)
-
-
-def _cut(lines: list[str], rows: int) -> list[str]:
-    """As many lines as there is room for; the last says how many are missing."""
-    return lines if len(lines) <= rows else [*lines[: rows - 1], f"... and {len(lines) - rows + 1} more lines"]
 
 
 class _Changes:

@@ -16,18 +16,22 @@ from reconciler.cli.outputs import Output, Outputs, TestFormats
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
 from reconciler.cli.terminal import colour
-from reconciler.config import files
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations import session
-from reconciler.operations.session import Location, timestamp
-from reconciler.operations.testing.accounts import without_aws_settings
-from reconciler.operations.testing.run import Runner
-from reconciler.render import json as as_json
-from reconciler.render import tested, text
-from reconciler.render.failure import Failure
-from reconciler.render.view import masked
+from reconciler.model.when_used import when_used
+from reconciler.operations.timestamps import timestamp
+
+with when_used():
+    from reconciler.config import files
+    from reconciler.operations import session
+    from reconciler.operations.session import Location
+    from reconciler.operations.testing.accounts import without_aws_settings
+    from reconciler.operations.testing.run import Runner
+    from reconciler.render import json as as_json
+    from reconciler.render import tested, text
+    from reconciler.render.failure import Failure
+    from reconciler.render.view import masked
 
 APP: Final = typer.Typer(**STYLE)
 

@@ -6,7 +6,6 @@ from typing import Final
 
 import typer
 
-from reconciler.cli import reporting
 from reconciler.cli.options import AutoApprove, Env, Format, FormatOption, Sandbox, VarFiles, Vars, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.signals import interruptible
@@ -14,8 +13,12 @@ from reconciler.cli.terminal import Terminal
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR
 from reconciler.model.problems import Problem
-from reconciler.operations import session
-from reconciler.render import json as as_json
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.cli import reporting
+    from reconciler.operations import session
+    from reconciler.render import json as as_json
 
 APP: Final = typer.Typer(**STYLE)
 

@@ -14,16 +14,19 @@ import typer
 from reconciler.cli.options import Envs, FindingsFormat, VarFiles, Vars, variables
 from reconciler.cli.root import COMMANDS, STYLE, examples
 from reconciler.cli.terminal import Terminal, colour, plural
-from reconciler.config import discovery
 from reconciler.config.files import displayed_from, name_of
 from reconciler.config.given import Given
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import ERROR, OK
 from reconciler.model.problems import Problem, Problems, ordered
-from reconciler.operations import same_names, session
-from reconciler.operations.session import Location
-from reconciler.render import findings, text
-from reconciler.render import json as as_json
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.config import discovery
+    from reconciler.operations import same_names, session
+    from reconciler.operations.session import Location
+    from reconciler.render import findings, text
+    from reconciler.render import json as as_json
 
 APP: Final = typer.Typer(**STYLE)
 

@@ -65,8 +65,8 @@ def why(
         str | None,
         typer.Argument(
             metavar="ADDRESS|JOB-ID",
-            help="A job id (ID:2 is a child of an array, ID#0 a node), an address, or the name of a queue, an "
-            "environment or a definition, whose latest job that failed or waits is meant.",
+            help="A job id (ID:2 is a child of an array, ID#0 a node) or name, an address, or the name of a queue, an "
+            "environment or a definition (its latest job that failed or waits).",
             show_default=False,
             autocompletion=_subjects,
         ),
@@ -91,7 +91,7 @@ def why(
     if terminal.as_json:
         terminal.document(terminal.mask.value(shown.document(found)))
     else:
-        terminal.result(terminal.mask.text(shown.text(found, Paint(colour=colour(sys.stdout)))))
+        terminal.result(shown.text(found, terminal.mask, Paint(colour=colour(sys.stdout))))
     if found.unknown:
         raise typer.Exit(CHANGES)
 

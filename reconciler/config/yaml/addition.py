@@ -10,7 +10,7 @@ import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,10 +19,12 @@ from reconciler.config.yaml.edit import CannotEdit, Text
 from reconciler.config.yaml.emit import Member, Style, comment, flow, lines, text
 from reconciler.config.yaml.node import Node as Read
 from reconciler.config.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problems
+from reconciler.model.records import dataclass
 
-_END: Final = re.compile(r"^\.\.\.(\s|$)", re.MULTILINE)
-_LINES: Final = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
+_END: Final = regex(r"^\.\.\.(\s|$)", re.MULTILINE)
+_LINES: Final = regex(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+\Z")
 _BOM: Final = "\ufeff"
 
 

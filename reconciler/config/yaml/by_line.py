@@ -12,18 +12,18 @@ for nodes when a place is wanted, which is only where there is something to say.
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 from reconciler.config.yaml.node import MAX_NODES, Document, Node, PlainNode, Sites, loses_as_number, scalar
+from reconciler.model.patterns import regex
 
 # Line breaks and spaces that are no others here
-SPECIAL: Final = re.compile("[\t\r\x85\u2028\u2029\ufeff]")
+SPECIAL: Final = regex("[\t\r\x85\u2028\u2029\ufeff]")
 
-_KEY: Final = r"""(?:([A-Za-z0-9_/][A-Za-z0-9_./-]*+)|"([^"\\]++)"|'([^']++)')"""
+_KEY: Final = r"""(?:([A-Za-z0-9_/](?:[A-Za-z0-9_./*-]++|:(?=[A-Za-z0-9_/]))*+)|"([^"\\]++)"|'([^']++)')"""
 _QUOTED: Final = r""""[^"\\]*+"|'[^']*+'"""
 _FIRST: Final = r"""[^ ?:,\[\]{}#&*!|>'"%@`-]"""
 # Plain text, in which a colon, a number sign or a dash cannot be taken for anything else
@@ -33,11 +33,11 @@ _IN_FLOW: Final = (
     rf"(?:{_FIRST}|-(?=[^ ,\[\]{{}}]))(?:[^{_ENDS}]++|:(?=[A-Za-z0-9_./-])|(?<=[^ ])\#|[ ]++(?=[^{_ENDS}]))*+"
 )
 _VALUE: Final = rf"""(?:({_QUOTED}|{_PLAIN})|([\[{{].*?[\]}}]))"""
-_LINE: Final = re.compile(rf"([ ]*+)(?:\#.*|(-[ ]++)?(?:{_KEY}:(?:[ ]++|$))?{_VALUE}?[ ]*+(?:(?<=[ ])\#.*)?)")
-_TOKEN: Final = re.compile(rf"[ ]*+(?:([\[{{])|([\]}}])|(,)|{_KEY}:[ ]++|({_QUOTED}|{_IN_FLOW}))")
+_LINE: Final = regex(rf"([ ]*+)(?:\#.*|(-[ ]++)?(?:{_KEY}:(?:[ ]++|$))?{_VALUE}?[ ]*+(?:(?<=[ ])\#.*)?)")
+_TOKEN: Final = regex(rf"[ ]*+(?:([\[{{])|([\]}}])|(,)|{_KEY}:[ ]++|({_QUOTED}|{_IN_FLOW}))")
 _MOST_LEVELS: Final = 30  # of lines, and again inside a line: together fewer than the parser's limit
 _MOST_IN_KEY: Final = 500  # fewer characters, too
-_START: Final = re.compile(r"\A---\n")
+_START: Final = regex(r"\A---\n")
 _BELOW: Final = object()  # the value of a key that is on the next lines
 
 
@@ -125,19 +125,17 @@ class _Reading:
         self.values = 1
 
     def document(self, lines: list[str]) -> Node | None:
-        known: dict[str, _Line] = {}
         waits = ""  # the key whose value is on the next lines
-        for number, written in enumerate(lines, 1):
-            line = known.get(written)
-            if line is None:
-                line = known[written] = _read(written)
-            indent, dash, key, value, values, sites = line
-            if indent < 0:
-                continue
-            top = self.below(waits, line) if waits else self.beside(line)
-            into = top.into
+        stack = self.stack
+        top = stack[0]
+        for number, (indent, dash, key, value, values, sites) in _read_all(lines):
+            if waits:
+                top = self.below(waits, indent, dash)
+            elif indent != top.indent or dash >= 0 or top.is_list:  # else one more member, as most lines are
+                top = self.beside(indent, dash)
             if dash >= 0 and key:
-                into = self.item(into, indent)
+                top = self.item(top.into, indent)
+            into = top.into
             self.values += values
             waits = ""
             if not key:
@@ -145,7 +143,7 @@ class _Reading:
             elif key in into:
                 raise _Special
             else:
-                if len(self.stack) <= 2:
+                if len(stack) <= 2:
                     self.start(key, number, indent + 1, self.values - values)
                 into[key] = value
                 waits = key if value is _BELOW else ""
@@ -155,9 +153,8 @@ class _Reading:
             return None
         return self.nodes()
 
-    def below(self, key: str, line: _Line) -> _Open:
-        """The collection that is the value of ``key``, and begins with ``line``."""
-        indent, dash, *_ = line
+    def below(self, key: str, indent: int, dash: int) -> _Open:
+        """The collection that is the value of ``key``, and begins with a line."""
         top = self.stack[-1]
         if dash >= 0:
             if dash < top.indent:
@@ -171,9 +168,8 @@ class _Reading:
         self.push(made)
         return made
 
-    def beside(self, line: _Line) -> _Open:
-        """The collection that ``line`` is a member of, which ends those inside it."""
-        indent, dash, *_ = line
+    def beside(self, indent: int, dash: int) -> _Open:
+        """The collection that a line is a member of, which ends those inside it."""
         is_item = dash >= 0
         at = dash if is_item else indent
         stack = self.stack
@@ -188,12 +184,12 @@ class _Reading:
             raise _Special
         return top
 
-    def item(self, into: list[Any], indent: int) -> dict[str, Any]:
+    def item(self, into: list[Any], indent: int) -> _Open:
         """The mapping that begins in the line of the list's item."""
-        made: dict[str, Any] = {}
-        into.append(made)
+        made = _Open(indent, len(into), {})
+        into.append(made.into)
         self.values += 1
-        self.push(_Open(indent, len(into) - 1, made))
+        self.push(made)
         return made
 
     def push(self, one: _Open) -> None:
@@ -230,6 +226,17 @@ class _Reading:
         return Document(Node(sections, (self.file, first.line, first.column)), ())
 
 
+def _read_all(lines: list[str]) -> Iterator[tuple[int, _Line]]:
+    """The lines with something in them, with their numbers; equal ones are read once. Raises :class:`_Special`."""
+    known: dict[str, _Line] = {}
+    for number, written in enumerate(lines, 1):
+        line = known.get(written)
+        if line is None:
+            line = known[written] = _read(written)
+        if line is not _NOTHING:
+            yield number, line
+
+
 def _read(written: str) -> _Line:
     """One line. Raises :class:`_Special`."""
     found = _LINE.fullmatch(written)
@@ -259,6 +266,7 @@ def _read(written: str) -> _Line:
     return _Line(indent + len(dash), indent, key, value, values, sites)
 
 
+@lru_cache(1000)  # there are few different keys
 def _key(text: str, *, quoted: bool) -> str:
     if len(text) > _MOST_IN_KEY or "${" in text or (not quoted and type(scalar(text)) is not str):
         raise _Special

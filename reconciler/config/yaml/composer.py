@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, TypeAlias
 
@@ -18,13 +17,14 @@ from reconciler.config.yaml.node import MAX_DEPTH, MAX_NODES, Document, Node, lo
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import SENSITIVE, is_no_name, private_name
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.schema import registry
 
 Event: TypeAlias = Any
 
 _MOST_NUMBERS = 100
-_HALF = re.compile("[\ud800-\udfff]")
+_HALF = regex("[\ud800-\udfff]")
 
 
 def document(events: Iterator[Event], file: str, *, pairs: bool = True) -> Node:

@@ -7,7 +7,6 @@ composer gives; the rest is not written again.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any, Final
@@ -16,12 +15,13 @@ from reconciler.config.yaml.node import scalar
 from reconciler.config.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode, YAMLError, compose
 from reconciler.model import MISSING, Path, Pos
 from reconciler.model.masking import in_json
+from reconciler.model.patterns import regex
 
 WIDTH: Final = 100  # characters of a mapping or list up to which it is written in one line
-_PLAIN: Final = re.compile(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
+_PLAIN: Final = regex(r"[A-Za-z_/][A-Za-z0-9_./@+-]*(?: [A-Za-z0-9_./@+-]+)*")
 # what YAML 1.1 readers make a truth value: https://yaml.org/type/bool.html
 _TRUTH: Final = frozenset({"y", "n", "yes", "no", "on", "off"})
-_COMMENT: Final = re.compile(r"[ \t]+#[^\r\n]*")
+_COMMENT: Final = regex(r"[ \t]+#[^\r\n]*")
 
 
 class CannotEdit(Exception):

@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from textwrap import wrap
 from typing import Any, Final
 
 from reconciler.config.yaml.node import loses_as_number, scalar
 from reconciler.model.masking import in_json
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
 _MOST: Final = 4  # members of a mapping that is written in one line
 _FEW: Final = 2  # members of one behind a key; more only if they are
@@ -25,12 +27,12 @@ _COMMENT_WIDTH: Final = 118
 _INDICATORS: Final = frozenset("-?:,[]{}#&*!|>'\"%@`=<~")
 _IN_FLOW: Final = frozenset(",[]{}")
 # what readers of YAML 1.1 make a truth value, a number, a date or a time: https://yaml.org/type/
-_OLDER: Final = re.compile(
+_OLDER: Final = regex(
     r"y|n|yes|no|on|off|true|false|null|[-+]?[0-9][0-9_,]*(:[0-5]?[0-9])*(\.[0-9_]*)?|[-+]?0[box][0-9a-f_]+"
     r"|[-+]?(\.[0-9_]+|[0-9][0-9_]*\.?[0-9_]*)(e[-+]?[0-9]+)?|[-+]?\.(inf|nan)|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([ t].*)?",
     re.IGNORECASE,
 )
-_OPTION: Final = re.compile(r"--?[A-Za-z_]")
+_OPTION: Final = regex(r"--?[A-Za-z_]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

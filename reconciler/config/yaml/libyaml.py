@@ -6,11 +6,12 @@ Nothing else of PyYAML is used: ``node`` and ``composer`` define what a scalar m
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from yaml import YAMLError as Refused  # what iterating over the events raises
+
+from reconciler.model.patterns import regex
 
 try:
     from yaml.cyaml import CParser
@@ -22,7 +23,7 @@ __all__ = ["CParser", "Refused", "events"]
 # What libyaml reads differently: tabs, line breaks of YAML 1.1, byte order marks, ends of documents; an anchor's name
 # that continues after a sign; a comment right after | or >, and a line of spaces as the first line of such a text.
 _DIFFERENT = ("\t", "\x85", "\u2028", "\u2029", "\ufeff", "\n...", "\r...")
-_DIFFERENT_PLACE = re.compile(
+_DIFFERENT_PLACE = regex(
     r"[&*|>](?:(?<![^\s\[{,:][&*])(?<=[&*])[\w-]+[?:%@`]|(?<=\s[|>])[-+\d]*(?:#|(?: +#.*| *)[\r\n]+ +[\r\n]))"
 )
 

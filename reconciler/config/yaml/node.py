@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from reconciler.model import Path, Pos
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 64
 MAX_NODES = 500_000
 
-_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
-_INT = re.compile(r"-?[1-9][0-9]{0,17}|0")
-_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,20}")
+_BREAK = regex("\r\n|[\n\r\x85\u2028\u2029]")
+_INT = regex(r"-?[1-9][0-9]{0,17}|0")
+_FLOAT = regex(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,20}")
 _WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 # what YAML 1.2 readers, this one excepted, make a number
-_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
+_NUMBER = regex(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+")
 
 
 # Paths to texts with expressions

@@ -7,18 +7,17 @@ slower, reports the place of an error better, and accepts some forms that libyam
 
 from __future__ import annotations
 
-import re
-
 from reconciler.config.yaml import by_line
 from reconciler.config.yaml.node import MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, place
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "MAX_NODES", "Node", "read"]
 
 _ORDINARY = bytes([*b"\t\n\r", *range(0x20, 0x7F)])
-_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CONTROL = regex("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def read(data: bytes, file: str) -> Node:

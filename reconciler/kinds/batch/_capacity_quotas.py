@@ -6,13 +6,13 @@ https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetService
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
 from reconciler.kinds.batch._instance_offers import BUNDLES
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Call, Json, Reads, Refused
+from reconciler.model.patterns import regex
 
 STANDARD, GRAPHICS, ACCELERATED = "Standard", "G and VT", "P"
 # class -> the codes of its quota On-Demand and for Spot
@@ -21,7 +21,7 @@ _CODES: Final[Mapping[str, tuple[str, str]]] = {
     GRAPHICS: ("L-DB2E81BA", "L-3819A6DF"),
     ACCELERATED: ("L-417A185B", "L-7212CCBC"),
 }
-_LETTERS: Final = re.compile(r"[a-z]+")
+_LETTERS: Final = regex(r"[a-z]+")
 _CLASSES: Final = {
     **dict.fromkeys("acdhimrtz", STANDARD),
     "g": GRAPHICS,

@@ -15,8 +15,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from reconciler.kinds.common.ownership_index import LARGE, index, not_sought, owned_names, tags_from_index
-from reconciler.kinds.common.replies import chunks, ok
 from reconciler.model import (
     EMPTY,
     OWNER_TAG,
@@ -37,7 +35,14 @@ from reconciler.model import (
     Sought,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import ownership_index
+    from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
+    from reconciler.kinds.common.replies import chunks, ok
 
 BUSY = On(message="is being modified", because="AWS has not finished an earlier change yet")
 RELATED = On(
@@ -58,7 +63,7 @@ SETTLED = frozenset({"VALID", "INVALID"})
 INVALID = frozenset({"INVALID"})
 DELETED = frozenset({"DELETED"})
 
-NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
+NAME = regex(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}")
 
 
 def described(operation: str, member: str, name: str, prefix: str, query: Query) -> Reads[list[Json]]:
@@ -77,7 +82,7 @@ def described(operation: str, member: str, name: str, prefix: str, query: Query)
             return found
         if not query.indexed:
             return (yield from every(operation, member))
-    ask = index(query, (f"batch:{prefix.rstrip('/')}",) if wanted else LARGE)
+    ask = index(query, (f"batch:{prefix.rstrip('/')}",) if wanted else ownership_index.LARGE)
     known = {item[name] for item in found}
     calls = tuple(
         Call("batch", operation, {member: list(some)})
@@ -227,7 +232,7 @@ def check_name(name: str, noun: str) -> list[Finding]:
     return [Finding((), why, hint, code=codes.INVALID_NAME)]
 
 
-_BURSTABLE = re.compile(r"t\d+[a-z]*(\..*)?")
+_BURSTABLE = regex(r"t\d+[a-z]*(\..*)?")
 
 
 def is_burstable(value: str) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch import _network as network
 from reconciler.kinds.batch._network import Group, Network, Subnet, Way
 from reconciler.model import Json
 from reconciler.model.preflight import Fit, Ground
+from reconciler.model.records import dataclass
 
 _MOST: Final = 3  # subnets in one sentence
 _ADDRESSES: Final = "use subnets that give public addresses, or a NAT gateway"

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Call, Json, Reads, Refused
+from reconciler.model.records import dataclass
 
 RESERVED: Final = 32  # MiB of every instance that the agent of Batch's images keeps for itself
 SURE, USUAL, ON_EKS = (

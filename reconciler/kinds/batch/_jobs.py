@@ -11,12 +11,12 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, mapping
 from reconciler.kinds.common.replies import chunks, ok
 from reconciler.model import Call, Json, Reads
+from reconciler.model.records import dataclass
 
 # in the order of a job's life: one that changes its state between two calls is found by the later one
 UNFINISHED: Final = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")

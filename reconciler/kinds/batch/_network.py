@@ -12,16 +12,17 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeRouteTables.h
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from ipaddress import ip_network
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_text, at, entries, items, mapping
 from reconciler.model import EMPTY, Call, Json, Reads, Refused, Resource
+from reconciler.model.patterns import regex
 from reconciler.model.preflight import Ground
+from reconciler.model.records import dataclass
 
 ENVIRONMENTS: Final = "computeEnvironments"
 GROUPS: Final = "securityGroups"
@@ -30,7 +31,7 @@ OF_HOSTS: Final = ("ecs", "ecs-agent", "ecs-telemetry")
 OF_NODES: Final = ("ec2", "ecr.api", "ecr.dkr", "s3")  # of an EKS cluster, whose API is in the VPC
 OF_IMAGES: Final = ("ecr.api", "ecr.dkr", "s3")
 HTTPS: Final = 443
-_SERVICE: Final = re.compile(r"amazonaws\.[^.]+\.(.+)")
+_SERVICE: Final = regex(r"amazonaws\.[^.]+\.(.+)")
 
 
 class Way(Enum):

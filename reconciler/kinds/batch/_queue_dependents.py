@@ -14,8 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from reconciler.kinds.common.declared import entries, items
-from reconciler.kinds.common.replies import ok
 from reconciler.model import OWNER_TAG, Call, Dependent, Json, Live, Reads, Scope
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import ok
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 

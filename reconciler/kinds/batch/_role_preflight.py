@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch._role_rights import contains, may
@@ -20,6 +20,7 @@ from reconciler.kinds.common.replies import chunks
 from reconciler.kinds.common.trusted_services import trusted_services
 from reconciler.model import Call, Json, Path, Reads, Refused, Resource
 from reconciler.model.preflight import Check, Fit, Ground
+from reconciler.model.records import dataclass
 
 NO_SUCH: Final = "NoSuchEntity"
 _MOST: Final = 50  # ARNs in one simulation

@@ -24,8 +24,6 @@ from typing import Any
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
-from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
     OWNER_PREFIX,
     Access,
@@ -54,6 +52,11 @@ from reconciler.model import (
 )
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import Audit
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
+    from reconciler.kinds.common.replies import top_members
 
 NAME, TOTAL, TYPE = "consumableResourceName", "totalQuantity", "resourceType"
 ARN = "consumableResourceArn"

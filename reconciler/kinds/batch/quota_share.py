@@ -25,9 +25,6 @@ from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.common import normal_forms
 from reconciler.kinds.common.declared import as_text, at, entries
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.ownership_index import LARGE, index, owned_names, tags_from_index
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
     Access,
     Action,
@@ -60,6 +57,13 @@ from reconciler.model import (
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import Audit
 from reconciler.model.paths import values_at
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import ownership_index
+    from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import chunks, top_members
 
 NAME, QUEUE = "quotaShareName", "jobQueue"
 SHARING = "resourceSharingConfiguration"
@@ -172,7 +176,7 @@ def _queues(query: Query, named: Sequence[str]) -> Reads[tuple[list[Json], set[s
     if not more:
         return found, set()
     known = {item["jobQueueName"] for item in found}
-    ask = index(query, ("batch:job-queue",) if known else LARGE)
+    ask = index(query, ("batch:job-queue",) if known else ownership_index.LARGE)
     calls = tuple(
         Call("batch", operation, {"jobQueues": list(some)})
         for some in chunks([name for name in named if name not in known], 100)

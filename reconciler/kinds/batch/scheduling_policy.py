@@ -18,17 +18,14 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolicy.html
 from __future__ import annotations
 
 import math
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.common import ownership_index
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare, unless, without
-from reconciler.kinds.common.replies import chunks
 from reconciler.model import (
     Access,
     Action,
@@ -53,6 +50,12 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.audit import Audit
+from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import ownership_index
+    from reconciler.kinds.common.replies import chunks
 
 FAIR, QUOTA = "fairsharePolicy", "quotaSharePolicy"
 SHARES = f"{FAIR}.shareDistribution"
@@ -60,7 +63,7 @@ MOST_SHARES = 500
 COMPLETE = {"shareDecaySeconds": 0, "computeReservation": 0, "shareDistribution": []}
 # Letters and digits are what AWS documents for share identifiers.
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_ShareAttributes.html
-ACCEPTED, DOCUMENTED = re.compile(r"[0-9A-Za-z_-]+\*?"), re.compile(r"[0-9A-Za-z]+\*?")
+ACCEPTED, DOCUMENTED = regex(r"[0-9A-Za-z_-]+\*?"), regex(r"[0-9A-Za-z]+\*?")
 
 
 def _kind_of_policy(live: Json, want: Json) -> tuple[Effect, str]:

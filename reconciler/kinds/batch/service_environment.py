@@ -21,11 +21,7 @@ from collections.abc import Iterator, Sequence
 from reconciler.kinds.batch import _capacity_limits as capacity
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.batch import _quotas as quotas
-from reconciler.kinds.batch import _service_environment_status
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
-from reconciler.kinds.common.replies import chunks, top_members
 from reconciler.model import (
     Access,
     Action,
@@ -53,6 +49,13 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.audit import Audit
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch import _quotas as quotas
+    from reconciler.kinds.batch._service_environment_status import READER
+    from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
+    from reconciler.kinds.common.replies import chunks, top_members
 
 NAME = "serviceEnvironmentName"
 LISTED = "serviceEnvironments"
@@ -252,7 +255,7 @@ KIND = Kind(
     name="service environment",
     section="serviceEnvironments",
     audit=AUDIT,
-    status=_service_environment_status.READER,
+    status=READER,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,

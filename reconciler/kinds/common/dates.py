@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_FORM = re.compile(
+from reconciler.model.patterns import regex
+
+_FORM = regex(
     r"(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?)?(?:(Z)|([+-])(\d\d):?(\d\d))?", re.ASCII
 )
 _MONTHS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

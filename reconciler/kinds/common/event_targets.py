@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import mapping
-from reconciler.kinds.common.json_text import from_json
 from reconciler.kinds.common.normal_forms import unless
 from reconciler.kinds.common.policy_document.document import parse
 from reconciler.model import Field, Json, Ref, Template
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.json_text import from_json
 
 SET: Final = Field(unordered=True)
 OFF: Final = Field(normalize=unless(False))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from reconciler.kinds.common.replies import ok
 from reconciler.model import EMPTY, Call, Existing, Json, Reads, Scope, Sought
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import ok
 
 
 def _no_props(_: Json) -> Json:

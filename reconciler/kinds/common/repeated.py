@@ -17,7 +17,7 @@ _MOST: Final = 2000  # that are remembered
 def once_for_each(check: Check[Facts]) -> Callable[Concatenate[Path, Any, Facts], Iterable[Finding]]:
     """A check whose findings depend on its arguments only, so that those about an equal value are known.
 
-    The value is recognized by its ``repr``, which is written in C and differs for whatever a check could tell apart:
+    The value is recognized by its ``repr``, which is written in C and differs for whatever a check could distinguish:
     ``1``, ``1.0``, ``True`` and ``"1"``, the order of members, the parts of an expression.
     """
     known: dict[Hashable, tuple[Finding, ...]] = {}

@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
-from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map
 from reconciler.model import OWNER_TAG, Action, Call, Json, Live, On, Query, Reads, Reply
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
+    from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map
 
 TAGGED: Final = "resourcesSet.items[].resourceId"
 """Where CloudTrail names the resources of CreateTags and DeleteTags."""

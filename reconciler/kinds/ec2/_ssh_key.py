@@ -5,9 +5,13 @@ https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/verify-keys.html
 
 from __future__ import annotations
 
-import base64
 import binascii
-import hashlib
+
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from base64 import b64decode, b64encode
+    from hashlib import md5, sha256
 
 TYPES = ("ssh-rsa", "ssh-ed25519")
 # AlgorithmIdentifier of an RSA key, RFC 8017 appendix C
@@ -25,7 +29,7 @@ def decode(line: str) -> bytes | None:
     if len(parts) < 2 or parts[0] not in TYPES:
         return None
     try:
-        decoded = base64.b64decode(parts[1], validate=True)
+        decoded = b64decode(parts[1], validate=True)
         fields = _fields(decoded)
     except (binascii.Error, ValueError, IndexError):
         return None
@@ -39,10 +43,10 @@ def fingerprint(line: str) -> str:
     if key is None:
         return ""
     if line.split(maxsplit=1)[0] == "ssh-ed25519":
-        return base64.b64encode(hashlib.sha256(key).digest()).decode()
+        return b64encode(sha256(key).digest()).decode()
     _, exponent, modulus = _fields(key)
     numbers = _der(0x30, _der(0x02, modulus) + _der(0x02, exponent))
-    digest = hashlib.md5(_der(0x30, _RSA + _der(0x03, b"\0" + numbers)), usedforsecurity=False).hexdigest()
+    digest = md5(_der(0x30, _RSA + _der(0x03, b"\0" + numbers)), usedforsecurity=False).hexdigest()
     return ":".join(digest[i : i + 2] for i in range(0, len(digest), 2))
 
 

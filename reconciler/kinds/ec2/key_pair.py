@@ -18,10 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.replies import tag_list, tag_map
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ec2 import _common as ec2
-from reconciler.kinds.ec2 import _ssh_key as ssh
 from reconciler.model import (
     Access,
     Action,
@@ -46,6 +44,11 @@ from reconciler.model import (
 from reconciler.model import problem_codes as codes
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import tag_list, tag_map
+    from reconciler.kinds.ec2 import _ssh_key as ssh
 
 FIELDS = {"publicKey": Field(effect=Effect.REPLACE)}
 

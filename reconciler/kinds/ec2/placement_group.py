@@ -20,8 +20,6 @@ from dataclasses import replace
 from reconciler.kinds.common.declared import as_int, as_text, is_given
 from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import unless, without
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import ok
 from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.model import (
@@ -50,6 +48,11 @@ from reconciler.model import (
 )
 from reconciler.model import problem_codes as codes
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import ok
 
 READ_ONLY = ("groupName", "groupId", "groupArn", "state")
 GROUP_REF = Ref(section="placementGroups", attr="id", literal=r"pg-")

@@ -14,13 +14,14 @@ from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.model import Finding, Json, Path, compact
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
 
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-NAME = re.compile(rf"{_PART}(?:/{_PART})*")
+NAME = regex(rf"{_PART}(?:/{_PART})*")
 NAME_HINT = "2 to 256 of lower-case letters, digits and - _ . /, starting and ending with a letter or digit"
-FILTER = re.compile(r"[0-9a-zA-Z._*-]{1,128}")
+FILTER = regex(r"[0-9a-zA-Z._*-]{1,128}")
 RULE_MEMBERS = ("rulePriority", "description", "selection", "action")
 STATUSES = ("tagged", "untagged", "any")
 ACTIONS = ("expire", "transition")

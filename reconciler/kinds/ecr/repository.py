@@ -18,24 +18,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.declared import mapping
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.ownership_index import (
-    Index,
-    by_name,
-    index,
-    matches_query,
-    not_sought,
-    owned_names,
-    tags_from_index,
-    tags_if_expected,
-)
-from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, names_principal_of, parse, written
 from reconciler.kinds.common.policy_document.trusted import principal_refs
-from reconciler.kinds.common.referrers import active_definitions, revision
-from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ecr._repository_checks import check
 from reconciler.model import (
@@ -65,6 +51,23 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.ownership_index import (
+        Index,
+        by_name,
+        index,
+        matches_query,
+        not_sought,
+        owned_names,
+        tags_from_index,
+        tags_if_expected,
+    )
+    from reconciler.kinds.common.policy_document.compare import compared
+    from reconciler.kinds.common.referrers import active_definitions, revision
+    from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 
 SCANNING: Json = {"scanOnPush": False}
 ENCRYPTION: Json = {"encryptionType": "AES256"}

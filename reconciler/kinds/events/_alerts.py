@@ -17,7 +17,7 @@ What AWS offers, and what it does not:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import mapping
@@ -27,6 +27,7 @@ from reconciler.kinds.events._topic_delivery import EVENTS, lets_events_publish
 from reconciler.model import Address, Derived, Expansion, Finding, Json, Naming, Path, Reference, Template, Written
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import did_you_mean
+from reconciler.model.records import dataclass
 
 SETTING: Final = "alerts"
 SID: Final = "ReconcileAlerts"

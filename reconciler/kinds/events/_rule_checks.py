@@ -13,14 +13,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
-from reconciler.kinds.common.json_text import from_json
 from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.model import Finding, Json, Path, Template, compact
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
 
-NAME = re.compile(r"[.\-_A-Za-z0-9]{1,64}")
+with when_used():
+    from reconciler.kinds.common.json_text import from_json
+
+NAME = regex(r"[.\-_A-Za-z0-9]{1,64}")
 NAME_HINT = "1 to 64 letters, digits and . - _"
 MAX_PATTERN = 4096
 MAX_TARGETS = 5
@@ -34,12 +38,12 @@ WITH_ROLE = ("batch", "ecs", "states", "kinesis", "firehose", "codepipeline", "c
 # services whose own policy must allow EventBridge;
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
 BY_POLICY = ("sns", "sqs", "lambda", "logs")
-JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
-RATE = re.compile(r"rate\((\d+) (minutes?|hours?|days?)\)")
-CRON = re.compile(r"cron\((.*)\)")
+JOB_NAME = regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+RATE = regex(r"rate\((\d+) (minutes?|hours?|days?)\)")
+CRON = regex(r"cron\((.*)\)")
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html: standard queues only
-QUEUE = re.compile(r"arn:[^:]+:sqs:[^:]+:\d{12}:(?!.*\.fifo$)[^:]+")
-PLACEHOLDER = re.compile(r"<([^<>\s]+)>")
+QUEUE = regex(r"arn:[^:]+:sqs:[^:]+:\d{12}:(?!.*\.fifo$)[^:]+")
+PLACEHOLDER = regex(r"<([^<>\s]+)>")
 INPUTS = ("input", "inputPath", "inputTransformer")
 
 

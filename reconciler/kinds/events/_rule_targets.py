@@ -14,8 +14,11 @@ from typing import Any
 from reconciler.kinds.common import event_targets as common
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import bare, unless
-from reconciler.kinds.common.replies import lowered, raised, tag_list, tag_map
 from reconciler.model import Field, Json, JsonText, Ref
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import lowered, raised, tag_list, tag_map
 
 # members whose keys are data
 _DATA = ("inputPathsMap", "headerParameters", "queryStringParameters")

@@ -22,13 +22,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from reconciler.kinds.common import event_rules, recorded
 from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.normal_forms import unless, without
-from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
 from reconciler.kinds.common.policy_document.document import parse
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.events import _rule_targets as targets
 from reconciler.kinds.events import _topic_delivery
@@ -68,6 +64,13 @@ from reconciler.model import (
     compact,
 )
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import event_rules, recorded
+    from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
 
 DEFAULT_BUS = "default"
 READ_ONLY = ("name", "arn", "managedBy", "createdBy")

@@ -9,12 +9,15 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountAuthorizationD
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from reconciler.kinds.common.replies import ok, tag_map
 from reconciler.kinds.iam._common import ABSENT, is_owned
 from reconciler.model import Call, Json, Query, Reads, Refused, Reply
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import ok, tag_map
 
 PAGE = 1000
 DETAILS = Call(

@@ -8,12 +8,12 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_general.html#troub
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.model import OWNER_TAG, Call, Finding, Json, On, Path, Proof, Query, Reply, Scope
+from reconciler.model.patterns import regex
 
 ABSENT = "NoSuchEntity"
 NOT_FOUND = (On(ABSENT),)
@@ -24,14 +24,14 @@ NEW_POLICY = On(ABSENT, "does not exist or is not attachable", because=not_visib
 NEW_PRINCIPAL = On("MalformedPolicyDocument", "Invalid principal in policy", not_visible("role in the policy"))
 IN_USE = On("DeleteConflict", because=STILL_IN_USE)
 PATIENCE = 120.0
-POLICY_ARN = re.compile(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
+POLICY_ARN = regex(r"arn:[^:]+:iam::(aws|\d{12}):policy/(?P<path>\S+)")
 
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
 TAG_SYMBOLS = "_.:/=+-@"
 
-_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]+")
-_PATH = re.compile(r"/|/[\x21-\x7e]+/")
-_DESCRIPTION = re.compile(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
+_NAME = regex(r"[A-Za-z0-9_+=,.@-]+")
+_PATH = regex(r"/|/[\x21-\x7e]+/")
+_DESCRIPTION = regex(r"[\t\n\r\x20-\x7e\xa1-\xff]*")
 
 
 def arn_form(resource: str) -> str:

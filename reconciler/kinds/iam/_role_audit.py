@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_passrole.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -21,14 +20,15 @@ from reconciler.model import Json, Live
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import Audit, Audited, AuditFinding, AuditSeverity, Evidence, at_once, seen
 from reconciler.model.paths import as_written
+from reconciler.model.patterns import regex
 
 SECTION: Final = "roles"
 ATTACHED: Final = "iam:ListAttachedRolePolicies"
 # AWS-managed policies that allow everything, or to give oneself everything
 ALL_POWERFUL: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
-_SERVICE: Final = re.compile(r"[a-z0-9-]+:\*")
-_ANY: Final = re.compile(r"\*(:\*)?")
-_ANY_ROLE: Final = re.compile(r"\*|arn:[\w*-]+:iam::[\d*]*:(role/)?\*")
+_SERVICE: Final = regex(r"[a-z0-9-]+:\*")
+_ANY: Final = regex(r"\*(:\*)?")
+_ANY_ROLE: Final = regex(r"\*|arn:[\w*-]+:iam::[\d*]*:(role/)?\*")
 _BETTER: Final = "allow the actions and resources that are needed, and nothing else"
 _MOST_NAMED: Final = 3
 # who must be able to assume the role in this field, or of an object of this section

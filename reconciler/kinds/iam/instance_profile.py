@@ -16,14 +16,10 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteInstanceProfile.ht
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import instances, recorded
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
@@ -54,9 +50,16 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.audit import Audit
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
 
-_ROLE_ARN = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
+with when_used():
+    from reconciler.kinds.common import instances, recorded
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import ok, tag_list, tag_map
+
+_ROLE_ARN = regex(r"arn:[^:]+:iam::\d{12}:role/(?:\S*/)?(?P<name>[^/\s]+)")
 
 # up to this number of profiles with unowned roles, the tags of each are read
 MAX_OTHERS = 100

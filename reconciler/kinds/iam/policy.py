@@ -22,12 +22,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.kinds.common.policy_document.checks import findings, size
-from reconciler.kinds.common.policy_document.compare import compared, equal
 from reconciler.kinds.common.policy_document.document import OLD_VERSION, Place, parse, written
-from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
-from reconciler.kinds.iam import _grants
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NOT_FOUND, change
 from reconciler.model import (
     Access,
@@ -56,6 +53,12 @@ from reconciler.model import (
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import Audit, name_in
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.policy_document.compare import compared, equal
+    from reconciler.kinds.common.replies import ok, tag_list, tag_map
+    from reconciler.kinds.iam._grants import of_policy
 
 FIELDS = {
     "policyDocument": Field(),
@@ -473,5 +476,5 @@ KIND = Kind(
     expand=expand,
     normalize=normalize,
     check=check,
-    grants=_grants.of_policy,
+    grants=of_policy,
 )

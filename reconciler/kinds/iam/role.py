@@ -26,18 +26,12 @@ from typing import Any
 
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.policy_document.checks import findings, service, size
-from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import Place, listed, names_principal_of, parse, written
 from reconciler.kinds.common.policy_document.trusted import principal_refs, without_principals
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import ok, tag_list, tag_map
 from reconciler.kinds.common.trusted_services import trusted_services
 from reconciler.kinds.iam import _bulk_reads as bulk
 from reconciler.kinds.iam import _common as _iam
-from reconciler.kinds.iam import _grants
 from reconciler.kinds.iam._common import ABSENT, IN_USE, NEW_POLICY, NEW_PRINCIPAL, NEW_ROLE, NOT_FOUND, change
-from reconciler.kinds.iam._role_audit import AUDIT
-from reconciler.kinds.iam._role_events import RECORDED
 from reconciler.model import (
     Access,
     Action,
@@ -66,6 +60,15 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.policy_document.compare import compared
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import ok, tag_list, tag_map
+    from reconciler.kinds.iam._grants import of_role
+    from reconciler.kinds.iam._role_audit import AUDIT
+    from reconciler.kinds.iam._role_events import RECORDED
 
 FIELDS = {
     "path": Field(effect=Effect.REPLACE, default="/"),
@@ -586,5 +589,5 @@ KIND = Kind(
     declare=declare,
     normalize=normalize,
     check=check,
-    grants=_grants.of_role,
+    grants=of_role,
 )

@@ -13,12 +13,10 @@ https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.ht
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from reconciler.kinds.common.policy_document.checks import service
-from reconciler.kinds.common.replies import ok, tag_map
 from reconciler.kinds.iam._common import ABSENT, change
 from reconciler.model import (
     Access,
@@ -43,7 +41,12 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import ok, tag_map
 
 NAMES = {
     "autoscaling.amazonaws.com": "AWSServiceRoleForAutoScaling",
@@ -61,7 +64,7 @@ FIELDS = {"description": Field(ignore=True), "customSuffix": Field(ignore=True)}
 
 ALREADY_EXISTS = (On("InvalidInput", "has been taken"),)
 
-_SUFFIX = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
+_SUFFIX = regex(r"[A-Za-z0-9_+=,.@-]{1,64}")
 
 
 def _name(name: str, props: Json) -> str | None:

@@ -14,24 +14,11 @@ https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagReso
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.ownership_index import (
-    Index,
-    by_name,
-    index,
-    matches_query,
-    not_sought,
-    owned_names,
-    tags_from_index,
-    tags_if_expected,
-)
-from reconciler.kinds.common.replies import chunks, ok
 from reconciler.model import (
     OWNER_TAG,
     Access,
@@ -57,8 +44,24 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.ownership_index import (
+        Index,
+        by_name,
+        index,
+        matches_query,
+        not_sought,
+        owned_names,
+        tags_from_index,
+        tags_if_expected,
+    )
+    from reconciler.kinds.common.replies import chunks, ok
 
 # as DescribeLogGroups has it in ``arn``, for all streams
 ARN_OF_STREAMS = r"arn:[^:]+:logs:[^:]+:\d{12}:log-group:(?P<name>[^:]+):\*"
@@ -69,8 +72,8 @@ RETENTION = (
 )
 # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_TagResource.html
 TAG_SYMBOLS = "_.:/=+-@"
-NAME = re.compile(r"[A-Za-z0-9_./#-]{1,512}")
-KEY_ARN = re.compile(r"arn:[^:]+:kms:[^:]+:\d{12}:(key|alias)/.+")
+NAME = regex(r"[A-Za-z0-9_./#-]{1,512}")
+KEY_ARN = regex(r"arn:[^:]+:kms:[^:]+:\d{12}:(key|alias)/.+")
 
 FIELDS = {
     "retentionInDays": Field(),

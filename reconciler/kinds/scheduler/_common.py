@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from reconciler.kinds.common.replies import ok, tag_map
 from reconciler.model import Call, Finding, On, Reply
 from reconciler.model import problem_codes as codes
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import ok, tag_map
 
 GROUPS = "scheduleGroups"
 MISSING = On("ResourceNotFoundException")

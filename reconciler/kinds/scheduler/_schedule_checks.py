@@ -18,14 +18,15 @@ from reconciler.kinds.scheduler import _common as scheduler
 from reconciler.kinds.scheduler._targets import SUBMIT, SUBMIT_ARN, queue_as_target
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import did_you_mean
 
-RATE = re.compile(r"rate\((\d+) (minute|minutes|hour|hours|day|days)\)")
-CRON = re.compile(r"cron\((.+)\)")
-AT = re.compile(r"at\((.+)\)")
-AT_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
-QUEUE = re.compile(r"arn:[a-z-]+:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+")
-JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
+RATE = regex(r"rate\((\d+) (minute|minutes|hour|hours|day|days)\)")
+CRON = regex(r"cron\((.+)\)")
+AT = regex(r"at\((.+)\)")
+AT_FORM = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+QUEUE = regex(r"arn:[a-z-]+:sqs:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]+")
+JOB_NAME = regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 JOB_MEMBERS = ("jobName", "jobQueue", "jobDefinition")
 TARGET: Path = ("target",)
 CRON_HINT = "cron(minutes hours day month weekday year), such as cron(0 2 * * ? *) for every day at 02:00"

@@ -10,18 +10,21 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from reconciler.kinds.common import event_targets as common
 from reconciler.kinds.common.normal_forms import bare
-from reconciler.kinds.common.replies import lowered, raised
 from reconciler.model import Field, Finding, Json, JsonText, Path, Ref, Scope, Template
+from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import lowered, raised
 
 SUBMIT = "submitJob"
 _SUBMITS = ":scheduler:::aws-sdk:batch:submitJob"
-SUBMIT_ARN = re.compile(rf"arn:[a-z-]+{_SUBMITS}")
+SUBMIT_ARN = regex(rf"arn:[a-z-]+{_SUBMITS}")
 # members of SubmitJob whose keys are data
 _DATA = frozenset({"parameters", "tags", "labels", "annotations", "limits", "requests"})
 _RAISED_DATA = frozenset(name[:1].upper() + name[1:] for name in _DATA)

@@ -19,16 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from reconciler.kinds.common.dates import canonical
 from reconciler.kinds.common.declared import at, mapping
 from reconciler.kinds.common.normal_forms import unless, without
-from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import lowered, ok, raised
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.scheduler import _common as scheduler
 from reconciler.kinds.scheduler import _targets as targets
-from reconciler.kinds.scheduler._schedule_checks import check
 from reconciler.model import (
     OWNER_TAG,
     Access,
@@ -62,6 +57,14 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.dates import canonical
+    from reconciler.kinds.common.ownership_index import index, owned_names, tags_from_index
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import lowered, ok, raised
+    from reconciler.kinds.scheduler._schedule_checks import check
 
 GROUP = "groupName"
 READ_ONLY = ("arn", "creationDate", "lastModificationDate", "name")

@@ -18,8 +18,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.ownership_index import by_name, index, owned_names, tags_from_index
-from reconciler.kinds.common.replies import ok, tag_list
 from reconciler.kinds.scheduler import _common as scheduler
 from reconciler.model import (
     Access,
@@ -40,6 +38,11 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.ownership_index import by_name, index, owned_names, tags_from_index
+    from reconciler.kinds.common.replies import ok, tag_list
 
 READ_ONLY = ("arn", "creationDate", "lastModificationDate", "name", "state")
 PREFIX = "schedule-group/"

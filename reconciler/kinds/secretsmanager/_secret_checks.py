@@ -4,15 +4,15 @@ value.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from reconciler.kinds.common.declared import as_int, as_text
 from reconciler.model import Finding, Json, Template, compact
+from reconciler.model.patterns import regex
 from reconciler.model.stand_ins import known
 
-NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
-ARN_ENDING = re.compile(r".+-[A-Za-z0-9]{6}")
+NAME = regex(r"[A-Za-z0-9/_+=.@-]{1,512}")
+ARN_ENDING = regex(r".+-[A-Za-z0-9]{6}")
 MAX_VALUE = 65536
 VALUE_HINT = "value: ${env:MY_PASSWORD}, or a mapping such as {user: ..., password: ${env:MY_PASSWORD}}, kept as JSON"
 

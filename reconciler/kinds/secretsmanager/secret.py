@@ -19,15 +19,10 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import kms_keys
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
-from reconciler.kinds.common.replies import ok, tag_list, tag_map
-from reconciler.kinds.common.values import first
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.secretsmanager._secret_checks import check
 from reconciler.model import (
@@ -60,8 +55,16 @@ from reconciler.model import (
     Sought,
     Want,
 )
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
 from reconciler.model.stand_ins import known, unsettled
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import kms_keys
+    from reconciler.kinds.common.ownership_index import by_name, index, tags_from_index
+    from reconciler.kinds.common.replies import ok, tag_list, tag_map
+    from reconciler.kinds.common.values import first
 
 LIST = Call("secretsmanager", "ListSecrets", {}, all_pages=True)
 FIELDS = {
@@ -80,7 +83,7 @@ ARN_FORMS = (rf"{_ARN}(?P<name>[^:]+){_REST}", rf"{_ARN}(?P<name>[^:]+)-[A-Za-z0
 
 ADOPTED = f"{OWNER_PREFIX}adopted-version"
 CURRENT = "AWSCURRENT"
-OUR_VERSION = re.compile(r"[0-9a-f]{64}")
+OUR_VERSION = regex(r"[0-9a-f]{64}")
 RECOVERY_DAYS = 30
 # a secret without its own key uses this one; DescribeSecret then returns no key
 DEFAULT_KEY = "alias/aws/secretsmanager"

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-configure-dead-letter-queue.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,10 +15,11 @@ from reconciler.kinds.common.policy_document.document import why_unparsed
 from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.model import Finding, Path, Template
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.stand_ins import known
 
 MAX_KEYS, MAX_COMBINATIONS = 5, 150
-QUEUE = re.compile(r"arn:[^:]+:sqs:[^:]+:\d{12}:[^:]+")
+QUEUE = regex(r"arn:[^:]+:sqs:[^:]+:\d{12}:[^:]+")
 
 
 def findings(item: Mapping[str, Any], path: Path, *, fifo: bool) -> Iterator[Finding]:

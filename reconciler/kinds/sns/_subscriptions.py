@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.kinds.common.declared import items, mapping
-from reconciler.kinds.common.json_text import from_json
-from reconciler.kinds.common.replies import ok
 from reconciler.model import EMPTY, Call, Json, JsonText, On, Reads
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.json_text import from_json
+    from reconciler.kinds.common.replies import ok
 
 DEFAULTS: Mapping[str, str] = {
     "RawMessageDelivery": "false",
@@ -30,7 +35,7 @@ PENDING = "PendingConfirmation"
 LIST = "ListSubscriptionsByTopic"
 ABSENT = ("NotFound", "ResourceNotFound")
 
-_PASSWORD = re.compile(r"(https?://[^:/@]+):[^@/]*@", re.IGNORECASE)
+_PASSWORD = regex(r"(https?://[^:/@]+):[^@/]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, mapping
 from reconciler.kinds.common.policy_document import checks
 from reconciler.kinds.common.policy_document.document import why_unparsed
-from reconciler.kinds.sns import _subscription_checks
-from reconciler.kinds.sns import _subscriptions as subs
 from reconciler.model import Finding, Json, Path, compact
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
 
-NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
+with when_used():
+    from reconciler.kinds.sns import _subscription_checks
+    from reconciler.kinds.sns import _subscriptions as subs
+
+NAME = regex(r"[A-Za-z0-9_-]{1,256}")
 FEEDBACK = ("SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate", "FailureFeedbackRoleArn")
 ATTRIBUTES = (
     *("DisplayName", "DeliveryPolicy", "FifoTopic", "ContentBasedDeduplication", "FifoThroughputScope"),
@@ -35,15 +38,15 @@ OF_SUBSCRIPTIONS = {
     "FilterPolicyScope": ("MessageAttributes", "MessageBody"),
 }
 ENDPOINTS = {
-    "email": (re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"), "an address such as ops@example.com"),
-    "email-json": (re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"), "an address such as ops@example.com"),
-    "http": (re.compile(r"http://\S+"), "an address that starts with http://"),
-    "https": (re.compile(r"https://\S+"), "an address that starts with https://"),
-    "sms": (re.compile(r"\+?[1-9][0-9 ()-]{4,18}"), "a phone number with its country, such as +31612345678"),
-    "sqs": (re.compile(r"arn:[^:]+:sqs:[^:]+:\d{12}:.+"), "the ARN of a queue"),
-    "lambda": (re.compile(r"arn:[^:]+:lambda:[^:]+:\d{12}:function:.+"), "the ARN of a function"),
-    "firehose": (re.compile(r"arn:[^:]+:firehose:[^:]+:\d{12}:deliverystream/.+"), "the ARN of a delivery stream"),
-    "application": (re.compile(r"arn:[^:]+:sns:[^:]+:\d{12}:endpoint/.+"), "the ARN of a mobile endpoint"),
+    "email": (regex(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"), "an address such as ops@example.com"),
+    "email-json": (regex(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+"), "an address such as ops@example.com"),
+    "http": (regex(r"http://\S+"), "an address that starts with http://"),
+    "https": (regex(r"https://\S+"), "an address that starts with https://"),
+    "sms": (regex(r"\+?[1-9][0-9 ()-]{4,18}"), "a phone number with its country, such as +31612345678"),
+    "sqs": (regex(r"arn:[^:]+:sqs:[^:]+:\d{12}:.+"), "the ARN of a queue"),
+    "lambda": (regex(r"arn:[^:]+:lambda:[^:]+:\d{12}:function:.+"), "the ARN of a function"),
+    "firehose": (regex(r"arn:[^:]+:firehose:[^:]+:\d{12}:deliverystream/.+"), "the ARN of a delivery stream"),
+    "application": (regex(r"arn:[^:]+:sns:[^:]+:\d{12}:endpoint/.+"), "the ARN of a mobile endpoint"),
 }
 
 

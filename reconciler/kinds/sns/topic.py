@@ -20,19 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.common import kms_keys, recorded
 from reconciler.kinds.common.declared import mapping
-from reconciler.kinds.common.ownership_index import (
-    Index,
-    by_name,
-    index,
-    matches_query,
-    not_sought,
-    owned_names,
-    tags_from_index,
-    tags_if_expected,
-)
-from reconciler.kinds.common.policy_document.compare import compared
 from reconciler.kinds.common.policy_document.document import (
     Place,
     atoms,
@@ -42,13 +30,8 @@ from reconciler.kinds.common.policy_document.document import (
     written,
 )
 from reconciler.kinds.common.policy_document.trusted import principal_refs
-from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
 from reconciler.kinds.common.topic_policy import OWNER_ACTIONS, default_policy
-from reconciler.kinds.common.values import align
 from reconciler.kinds.common.visibility import not_visible
-from reconciler.kinds.sns import _data_protection as protection
-from reconciler.kinds.sns import _subscriptions as subs
-from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
 from reconciler.kinds.sns._topic_checks import check
 from reconciler.model import (
     EMPTY,
@@ -77,6 +60,26 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.ownership_index import (
+        Index,
+        by_name,
+        index,
+        matches_query,
+        not_sought,
+        owned_names,
+        tags_from_index,
+        tags_if_expected,
+    )
+    from reconciler.kinds.common.policy_document.compare import compared
+    from reconciler.kinds.common.replies import ok, tag_list, tag_map, together
+    from reconciler.kinds.common.values import align
+    from reconciler.kinds.sns import _data_protection as protection
+    from reconciler.kinds.sns import _subscriptions as subs
+    from reconciler.kinds.sns._subscriptions import Subscription, as_text, meaning
 
 # the defaults of attributes; one that is not known here is compared only if it is declared
 DEFAULTS: Mapping[str, str] = {

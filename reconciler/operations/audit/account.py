@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from reconciler.account.reader import Reader
 from reconciler.model import Kind, Live, Path, Query, Ref, Scope, Sought, Unreadable
 from reconciler.model.audit import Audited, User, name_in
 from reconciler.model.paths import values_at
+from reconciler.model.records import dataclass
 
 GIVE_UP_AFTER = 8
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import sleep
 from typing import Final
@@ -15,8 +14,10 @@ from reconciler.model import Aws, Call, Environment, Refused, Reply
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import AuditReport
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations import session
 from reconciler.operations.audit.examine import examine
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.session import Loaded, Location, Session
 
 WAITS: Final = (1.0, 2.0, 4.0)  # seconds before a read is sent again
@@ -25,7 +26,7 @@ WAITS: Final = (1.0, 2.0, 4.0)  # seconds before a read is sent again
 def connect(environ: Mapping[str, str], *, region: str | None, profile: str | None, sandbox: bool) -> Session:
     """The account of the credentials of ``environ``, or the sandbox's. Raises Problems."""
     env = Environment(name="", region=region, profile=profile)
-    loaded = Loaded(Location(Path.cwd(), ""), env, (), session.mask_of_environ(environ))
+    loaded = Loaded(Location(Path.cwd(), ""), env, (), mask_of_environ(environ))
     endpoint = session.sandbox_endpoint(env, environ, asked=sandbox)
     try:
         return session.connect(loaded, environ, endpoint=endpoint)
@@ -42,7 +43,7 @@ def _without_environment(problem: Problem) -> Problem:
 
 def run(account: Session, cwd: Path) -> AuditReport:
     """Audit it. Where ``cwd`` is in a repository with environments, owners that are none of these are found."""
-    now = time.time() + account.client.skew
+    now = session.now_at(account)
     patient = Patient(account.client, sleep)
     report = examine(patient, discover(), account.scope, now, environments_at_hand(cwd))
     return replace(report, endpoint=account.client.elsewhere())

@@ -14,13 +14,14 @@ from typing import Final
 from reconciler.model import Kind, Live
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import AuditFinding, seen
+from reconciler.model.patterns import regex
 
 STACK: Final = "aws:cloudformation:stack-name"
 _OF_AWS: Final = "aws:"
-_MANAGER: Final = re.compile(
+_MANAGER: Final = regex(
     r"(managed|created|provisioned|deployed|maintained)[-_. ]?(by|with)|provisioner|iac|owner|contact", re.IGNORECASE
 )
-_TOOL: Final = re.compile(r"terraform|tofu|pulumi|\bcdk\b|cloudformation|crossplane|ansible|serverless", re.IGNORECASE)
+_TOOL: Final = regex(r"terraform|tofu|pulumi|\bcdk\b|cloudformation|crossplane|ansible|serverless", re.IGNORECASE)
 
 
 def owner(live: Live) -> str:

@@ -15,7 +15,7 @@ from reconciler.operations.drift.events import ChangedBy
 from reconciler.operations.drift.since import Earlier
 from reconciler.operations.drift.who import Pace, Window, find_callers
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Session
+from reconciler.operations.session import Session, now_at
 from reconciler.render.drift_view import STILL, Checked
 from reconciler.render.mask import Mask
 from reconciler.render.view import masked
@@ -51,7 +51,7 @@ def naming(earlier: Earlier | None) -> Callable[[Checked, Session, Planned], Che
             planned.plan, resources=tuple(one for one in planned.plan.resources if shown[one.address] not in left_out)
         )
         windows = _windows(checked, earlier, shown)
-        now = time.time() + account.client.skew
+        now = now_at(account)
         found = find_callers(plan, discover(), account.client, pace, now=now, windows=windows)
         by_text = {text: address for address, text in shown.items()}
         drifts = []

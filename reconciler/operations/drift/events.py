@@ -9,31 +9,32 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Final
 
 from reconciler.model import EMPTY, MISSING, Change, Json, Kind, ResourcePlan, Scope, Verb
+from reconciler.model.patterns import regex
 from reconciler.model.recorded import Recorded
+from reconciler.model.records import dataclass
 
 _BATCH: Final = "batch.amazonaws.com"
 _BATCH_ROLE, _BATCH_SESSION = "AWSServiceRoleForBatch", "aws-batch"
 _CLOUDFORMATION: Final = "cloudformation.amazonaws.com"
-_IDENTITY_CENTER: Final = re.compile(r"AWSReservedSSO_(?P<set>.+)_[0-9a-f]{16}")
-_OURSELVES: Final = re.compile(r"batch-reconcile/[^\s/]+$")
+_IDENTITY_CENTER: Final = regex(r"AWSReservedSSO_(?P<set>.+)_[0-9a-f]{16}")
+_OURSELVES: Final = regex(r"batch-reconcile/[^\s/]+$")
 # What a user agent begins with, or contains, by the client: the first that fits
 _CLIENTS: Final = (
-    ("terraform", re.compile(r"(?i)terraform")),
-    ("cdk", re.compile(r"(?i)\baws-cdk")),
+    ("terraform", regex(r"(?i)terraform")),
+    ("cdk", regex(r"(?i)\baws-cdk")),
     (
         "console",
-        re.compile(r"^(Mozilla/|signin\.|S3Console)|\bconsole\.amazonaws\.com"),
+        regex(r"^(Mozilla/|signin\.|S3Console)|\bconsole\.amazonaws\.com"),
     ),
-    ("cli", re.compile(r"(?i)^aws-cli/")),
-    ("service", re.compile(r"^[a-z0-9.-]+\.amazonaws\.com$|^AWS Internal$")),
-    ("sdk", re.compile(r"(?i)boto|aws-sdk|exec-env|sdk")),
+    ("cli", regex(r"(?i)^aws-cli/")),
+    ("service", regex(r"^[a-z0-9.-]+\.amazonaws\.com$|^AWS Internal$")),
+    ("sdk", regex(r"(?i)boto|aws-sdk|exec-env|sdk")),
 )
 _LONGEST: Final = 200
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,9 +26,12 @@ from reconciler.model import Call, Environment, Options, ResourcePlan, Scope, Ve
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import CHANGES, ERROR, OK
 from reconciler.model.problems import Problem, Problems, ordered
+from reconciler.model.records import dataclass
 from reconciler.operations import pipeline, session
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.pipeline import Planned
-from reconciler.operations.session import Loaded, Location, Session, timestamp
+from reconciler.operations.session import Loaded, Location, Session
+from reconciler.operations.timestamps import timestamp
 from reconciler.planning.visibility import UNREADABLE_CODES
 from reconciler.render import drift_view
 from reconciler.render.drift_view import Checked, Status
@@ -191,7 +194,7 @@ class _Check:
     def load(self) -> Loaded | None:
         """Read and check the environment's files; None where they have errors."""
         self.started, self.name = time.monotonic(), files.name_of(self.location.target)
-        self.mask = session.mask_of_environ(self.settings.environ)
+        self.mask = mask_of_environ(self.settings.environ)
         loaded: list[Loaded] = []
         self._guarded(lambda: loaded.append(self._load()))
         return loaded[0] if loaded else None
@@ -237,14 +240,14 @@ class _Check:
         endpoint = self.settings.endpoint(loaded.env)
         account = session.connect(loaded, self.settings.environ, endpoint=endpoint, connections=self.connections)
         self.scope = account.scope
-        reads, began = max(2, READS // self.settings.parallelism), time.time()
+        reads, began = max(2, READS // self.settings.parallelism), session.now_at(account)
         try:
             planned = session.make_plan(account, Options(), parallelism=reads)
         except pipeline.RailRefusal as refusal:  # the account was read: what apply would refuse to do is drift
             refused = tuple(replace(problem, warning=True) for problem in refusal.problems)
             planned = Planned(env=loaded.env, plan=refusal.plan, mask=self.mask.learnt(refusal.plan), warnings=refused)
         self.mask |= planned.mask
-        at = timestamp(began + account.client.skew)
+        at = timestamp(began)
         return self.settings.finish(self._of_plan(planned, loaded, at), account, planned)
 
     def _of_plan(self, planned: Planned, loaded: Loaded, at: str) -> Checked:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -22,7 +21,8 @@ from reconciler.model import Call, Refused, Reply
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import single_line
 from reconciler.model.problems import Problem, Problems
-from reconciler.operations.session import LONG
+from reconciler.model.records import dataclass
+from reconciler.operations.masks import LONG
 from reconciler.render.drift_text import details
 from reconciler.render.drift_view import Checked, Report, Status
 

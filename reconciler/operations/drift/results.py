@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,10 +21,12 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from reconciler import __version__
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import single_line
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.drift import since
 from reconciler.operations.drift.shards import MOST, Part
-from reconciler.operations.session import timestamp
+from reconciler.operations.timestamps import timestamp
 from reconciler.render import drift_stored
 from reconciler.render import json as as_json
 from reconciler.render.drift_view import Checked, Lazy, Status
@@ -36,7 +38,7 @@ S3: Final = "s3://"
 FORMAT_VERSION: Final = "1.0"
 MOST_LINE: Final = 64 << 20  # bytes
 APART: Final = timedelta(hours=12)  # between the parts of a run that has no id, at most
-_NAME: Final = re.compile(r"(?:.*/)?part-(\d{1,5})-of-(\d{1,5})\.jsonl")
+_NAME: Final = regex(r"(?:.*/)?part-(\d{1,5})-of-(\d{1,5})\.jsonl")
 _ABOUT: Final = "A part of a report of drift: docs/drift.md"
 _LONGEST: Final = 200  # characters of the name of an object that becomes that of a file
 _BROKEN: Final = (ValueError, KeyError, TypeError, AttributeError, RecursionError)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import re
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from reconciler.config import files
 from reconciler.kinds import discover
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.session import Location
 
 MOST: Final = (
@@ -28,8 +28,8 @@ SLACK: Final = 1.1  # the work of a part, at most, as a multiple of the average
 FIXED: Final = 3  # what an environment costs beside its resources, in resources: to sign in, and to list what it owns
 FORM: Final = "auto, auto/TOTAL or NUMBER/TOTAL, with numbers from 1"
 _AUTO: Final = "auto"
-_KEY: Final = re.compile(rb"[\"']?([A-Za-z]+)[\"']?[ \t]*:(.*)")
-_ITEM: Final = re.compile(rb"[\s-]*[\"']?([^\"'#,\[\]]+?)[\"']?\s*(?:#.*)?")
+_KEY: Final = regex(rb"[\"']?([A-Za-z]+)[\"']?[ \t]*:(.*)")
+_ITEM: Final = regex(rb"[\s-]*[\"']?([^\"'#,\[\]]+?)[\"']?\s*(?:#.*)?")
 _VARIABLES: Final = "AWS_BATCH_JOB_ARRAY_INDEX, JOB_COMPLETION_INDEX and CI_NODE_INDEX"
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 from reconciler.model import EMPTY, Address, Call, Change, Kind, Path, Plan, Refused, Reply, Scope, Verb
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
+from reconciler.model.records import dataclass
 from reconciler.operations.drift import events
 from reconciler.operations.drift.events import ChangedBy, Recording, Search
 

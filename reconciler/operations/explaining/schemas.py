@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.kinds import discover
 from reconciler.model import Kind
 from reconciler.model.paths import sample
+from reconciler.model.records import dataclass
 from reconciler.model.values import Json
 from reconciler.schema import registry
 from reconciler.schema.aws_model import ModelExtension

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model import Address, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problem_codes import ProblemCode, catalogue
 from reconciler.model.problems import Problem, Problems, did_you_mean
+from reconciler.model.records import dataclass
 from reconciler.operations.explaining.schemas import Place, found, root, roots
 
-_STEP: Final = re.compile(r'\.?([^.\[\]"\']+)|\["([^"]*)"\]|\[\'([^\']*)\'\]|\[(\d*)\]')
+_STEP: Final = regex(r'\.?([^.\[\]"\']+)|\["([^"]*)"\]|\[\'([^\']*)\'\]|\[(\d*)\]')
 _EXAMPLES: Final = "write a section, a field, the address of a resource with a property, or a problem code"
 
 

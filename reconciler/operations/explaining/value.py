@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.checks.setting_resources import completed
@@ -18,6 +17,8 @@ from reconciler.model import MISSING, Address, Effect, Environment, Json, Kind, 
 from reconciler.model.declared import partition_of
 from reconciler.model.masking import SENSITIVE
 from reconciler.model.paths import dotted, located, values_at
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.operations.explaining import effects, plans
 from reconciler.operations.explaining.field import plain
 from reconciler.operations.explaining.schemas import Place
@@ -29,11 +30,11 @@ from reconciler.render.mask import Mask
 from reconciler.schema import registry
 from reconciler.schema.fields import choices
 
-_VARIABLE: Final = re.compile(r"(?<!\$)\$\{var\.([A-Za-z0-9_-]+)[^}]*\}")
-_DEFAULT: Final = re.compile(r"(?<!\$)(\$\{env:[A-Za-z0-9_]+:-)[^}]*\}")
+_VARIABLE: Final = regex(r"(?<!\$)\$\{var\.([A-Za-z0-9_-]+)[^}]*\}")
+_DEFAULT: Final = regex(r"(?<!\$)(\$\{env:[A-Za-z0-9_]+:-)[^}]*\}")
 _SOMEWHERE: Final = "123456789012"
 _REGION: Final = "eu-west-1"
-_OF_PROCESS: Final = re.compile(r"(?<!\$)\$\{env:([A-Za-z0-9_]+)[^}]*\}")
+_OF_PROCESS: Final = regex(r"(?<!\$)\$\{env:([A-Za-z0-9_]+)[^}]*\}")
 
 
 def explained(

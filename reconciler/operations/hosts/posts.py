@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations import same_names
 from reconciler.render.markup import fenced, folded, mark, plain
 
-_MARK: Final = re.compile(r"<!-- reconcile: ([\w. -]*) -->", re.ASCII)
+_MARK: Final = regex(r"<!-- reconcile: ([\w. -]*) -->", re.ASCII)
 LIMIT: Final = 65_400  # characters: GitHub's limit is 65,536
 _LONGEST_TEXT: Final = 30_000
 _SUMMARY: Final = 200  # characters that the line about an environment has at most

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
 from reconciler.model import Address, Environment, Live, Scope
+from reconciler.model.records import dataclass
 from reconciler.operations.importing.found import Imported, LeftOut
 from reconciler.operations.importing.select import Wanted
 from reconciler.operations.importing.writer import Written

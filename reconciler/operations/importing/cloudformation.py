@@ -8,15 +8,16 @@ the template, a resource is called by its path in the application.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.account.client import AwsClient
 from reconciler.model import EMPTY, Call, Live, Pos, Refused
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.importing.other_tools import (
     NO_KIND,
     Collected,
@@ -33,8 +34,8 @@ _LOGICAL_ID: Final = "aws:cloudformation:logical-id"
 _STACK: Final = "aws:cloudformation:stack-name"
 _PATH: Final = "aws:cdk:path"
 _ENDS: Final = ("Resource", "Default")
-_HASH: Final = re.compile(r"(?<=.)[0-9A-F]{8}$")
-_SUBSTITUTED: Final = re.compile(r"\$\{(!?)([^}]*)\}")
+_HASH: Final = regex(r"(?<=.)[0-9A-F]{8}$")
+_SUBSTITUTED: Final = regex(r"\$\{(!?)([^}]*)\}")
 _NESTED: Final = "AWS::CloudFormation::Stack"
 _SILENT: Final = (
     "AWS::CDK::Metadata",

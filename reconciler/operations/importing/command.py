@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Final
 from reconciler.config import files, names
 from reconciler.model import Address, Environment
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import session
 from reconciler.operations.importing import importer, moving
@@ -18,11 +18,12 @@ from reconciler.operations.importing.attempt import Request
 from reconciler.operations.importing.importer import Result
 from reconciler.operations.importing.moving import NOWHERE, Origin
 from reconciler.operations.importing.select import Index, Wanted
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.session import Loaded, Location
 
 BATCH: Final = "batch"
-_PLAIN: Final = re.compile(r"[^a-z0-9-]+")
-_NAME: Final = re.compile(r"[a-z0-9-]{1,63}")
+_PLAIN: Final = regex(r"[^a-z0-9-]+")
+_NAME: Final = regex(r"[a-z0-9-]{1,63}")
 _YAML: Final = (".yaml", ".yml")
 
 
@@ -103,7 +104,7 @@ def _new(target: Path, name: str | None) -> Loaded:
         message = f'"{made}" cannot name an environment'
         hint = "use a to z, 0 to 9 and hyphens, at most 63 in all"
         raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
-    return Loaded(Location(target, ""), Environment(name=made), (), session.mask_of_environ({}))
+    return Loaded(Location(target, ""), Environment(name=made), (), mask_of_environ({}))
 
 
 def document(result: Result, texts: Mapping[str, str]) -> dict[str, Any]:

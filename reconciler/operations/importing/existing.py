@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from reconciler.kinds import discover
 from reconciler.model import EMPTY, Address, Pos
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

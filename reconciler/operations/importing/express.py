@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.config.links import Linker
 from reconciler.model import Address, Kind, Live, Path, Ref, Template
 from reconciler.model.paths import values_at
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
 # attributes that nothing else has the text of; an id is one by its form
 _SURE: Final = ("arn", "arnPrefix", "uri")
-_ID: Final = re.compile(r"[a-z]+-[0-9a-f]{8,}")
-_REVISION: Final = re.compile(r":\d+$")
-_HINT: Final = re.compile(r"arn:|\.dkr\.ecr\.|\b[a-z]+-[0-9a-f]{8}")
+_ID: Final = regex(r"[a-z]+-[0-9a-f]{8,}")
+_REVISION: Final = regex(r":\d+$")
+_HINT: Final = regex(r"arn:|\.dkr\.ecr\.|\b[a-z]+-[0-9a-f]{8}")
 _PLACEHOLDER: Final = "\x00{}\x00"
-_PLACED: Final = re.compile("\x00([^\x00]*)\x00")
+_PLACED: Final = regex("\x00([^\x00]*)\x00")
 
 
 def literal(text: str) -> str:

@@ -6,15 +6,16 @@ VPC or those with a tag, a group by its name, the image of a public parameter. E
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.account.reader import Reader
 from reconciler.model import Call, Json, Kind, Path, Refused
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import values_at
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
 _ARCHITECTURES: Final = ("", "/arm64", "/gpu", "/inf", "/neuron")
 # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/retrieve-ecs-optimized_AMI.html
@@ -23,8 +24,8 @@ PARAMETERS: Final = tuple(
     for system, kinds in (("amazon-linux-2023", _ARCHITECTURES), ("amazon-linux-2", (*_ARCHITECTURES, "/kernel-5.10")))
     for kind in kinds
 )
-_WILDCARD: Final = re.compile(r"[*?\\]|\$\{")
-_PLAIN: Final = re.compile(r"[^A-Za-z0-9]+")
+_WILDCARD: Final = regex(r"[*?\\]|\$\{")
+_PLAIN: Final = regex(r"[^A-Za-z0-9]+")
 NEWEST: Final = "the image that AWS recommends; a plan changes it when AWS recommends another"
 #: The IAM actions of what finds them.
 PARAMETERS_READ: Final = "ssm:GetParameters"

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from reconciler.model import Address, Path
 from reconciler.model.masking import private_name
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import secret_arguments, secrets_in
 from reconciler.operations.importing.express import placed, walked
 
 LONG = 8  # a shorter secret may be an ordinary word in another place
 SHORTEST = 4  # shorter texts are switches and numbers, whatever their name is
 _NAMES = ("name", "Name", "key", "Key", "valueFrom", "ValueFrom")
-_NO_SECRET = re.compile(r"arn:|\$|\d{1,3}$|(?:true|false|yes|no|null|none|enabled|disabled)$", re.IGNORECASE)
+_NO_SECRET = regex(r"arn:|\$|\d{1,3}$|(?:true|false|yes|no|null|none|enabled|disabled)$", re.IGNORECASE)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ out; if that does not pass either, it is left out, and everything is written aga
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.account.everything import Everything
@@ -16,6 +16,7 @@ from reconciler.config.links import Linker, Place
 from reconciler.model import OWNER_PREFIX, Address, Json, Kind, Live, Path, Resource
 from reconciler.model.lookups import LOOKUP_KINDS
 from reconciler.model.paths import dotted, values_at
+from reconciler.model.records import dataclass
 from reconciler.operations.importing import common_tags, verify, writer
 from reconciler.operations.importing import existing as existing_files
 from reconciler.operations.importing.attempt import Attempt, Request

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from reconciler.account.client import AwsClient
 from reconciler.model import Json, Live, Scope
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
 from reconciler.operations.importing import cloudformation, other_tools, terraform
 from reconciler.operations.importing.cloudformation import Listed
 from reconciler.operations.importing.found import LeftOut, Naming
 from reconciler.operations.importing.other_tools import Collected, Named, cloudformation_types
 from reconciler.operations.importing.select import Index
+
+with when_used():
+    from reconciler.account.client import AwsClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

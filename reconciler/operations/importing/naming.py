@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from reconciler.config.physical import folded
 from reconciler.model import EMPTY, Kind
+from reconciler.model.records import dataclass
 
 Place = tuple[str, str]
 """Section and physical name."""

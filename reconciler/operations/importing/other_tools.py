@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from itertools import chain, count
 from typing import Final
 
 from reconciler.kinds import discover
 from reconciler.model import Kind, Scope
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.operations.importing.found import LeftOut, Naming
 
-_UNUSUAL: Final = re.compile(r"[^A-Za-z0-9_-]+")
-_ARN: Final = re.compile(r"arn:[^:]+:[^:]*:([^:]*):([^:]*):.+")
+_UNUSUAL: Final = regex(r"[^A-Za-z0-9_-]+")
+_ARN: Final = regex(r"arn:[^:]+:[^:]*:([^:]*):([^:]*):.+")
 NO_KIND: Final = "reconcile has no such kind: the other tool keeps it, and a look-up can find it"
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
 
 from reconciler.account.everything import Everything
 from reconciler.model import EMPTY, Call, Existing, Json, Kind, Live, Ref, Refused, Unreadable
 from reconciler.model.paths import values_at
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import walk
 from reconciler.operations.importing.found import LeftOut, Naming
 
-_REVISION = re.compile(r":\d+$")
-_ARN = re.compile(r"arn:[^\s\"',]+")
-_PATTERN = re.compile(r"[*?\[]")
+_REVISION = regex(r":\d+$")
+_ARN = regex(r"arn:[^\s\"',]+")
+_PATTERN = regex(r"[*?\[]")
 _MOST_STEPS = 99
 SHOWS_TAGS = "batch"  # the service whose lists have tags
 FEW = 300  # objects of a kind that are all read, to find those that refer to others

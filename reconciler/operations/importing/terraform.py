@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.model import Pos
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.importing.other_tools import (
     NO_KIND,
     Collected,
@@ -28,7 +28,7 @@ from reconciler.operations.importing.other_tools import (
 
 _VERSION: Final = 4
 _OURS: Final = ("aws", "awscc")
-_STEP: Final = re.compile(r"module\.([^.\[]+)(\[(?:\"(?:[^\"\\]|\\.)*\"|\d+)\])?\.?")
+_STEP: Final = regex(r"module\.([^.\[]+)(\[(?:\"(?:[^\"\\]|\\.)*\"|\d+)\])?\.?")
 _SAYS_NOTHING: Final = "this"
 _SHOW: Final = "give the output of `terraform state pull` or `terraform show -json`"
 

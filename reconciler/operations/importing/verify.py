@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,6 +30,7 @@ from reconciler.model import (
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations import pipeline
 from reconciler.operations.importing.attempt import Attempt, Request
 from reconciler.operations.importing.hidden import Secrets

@@ -6,9 +6,8 @@ file that other sections of the group are in, else in a new file. Settings are w
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.config.yaml import addition
@@ -16,13 +15,15 @@ from reconciler.config.yaml.edit import CannotEdit
 from reconciler.config.yaml.emit import Member, Style, lines
 from reconciler.model import Address
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.importing import layout
 from reconciler.operations.importing.existing import NOTHING, Existing
 from reconciler.operations.importing.found import Imported, ImportedResource, LeftOut
 
 SCHEMA_LINE: Final = "# yaml-language-server: $schema=environment.schema.json\n"
-_REFERS: Final = re.compile(r"\ufeff?# yaml-language-server: \$schema=")
+_REFERS: Final = regex(r"\ufeff?# yaml-language-server: \$schema=")
 _LOOKUPS: Final = "lookups"
 
 
@@ -167,7 +168,7 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     return _REFERENCE.sub(lambda match: f"{match[1]}{names.get(match[2], match[2])}{match[3]}", value)
 
 
-_REFERENCE: Final = re.compile(r"""((?<!\$)\$\{lookups(?:\.|\["))([^\s"\]}.\[]+)((?:"\])?[.\[}])""")
+_REFERENCE: Final = regex(r"""((?<!\$)\$\{lookups(?:\.|\["))([^\s"\]}.\[]+)((?:"\])?[.\[}])""")
 
 
 class _Files:

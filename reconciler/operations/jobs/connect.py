@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.model import Call
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs import watch
-from reconciler.operations.jobs.desk import Desk
+from reconciler.operations.jobs.desk import SERVICE_JOB, Desk
 from reconciler.operations.jobs.family import member_ids
 
 FORWARD, FORWARD_TO = "AWS-StartPortForwardingSession", "AWS-StartPortForwardingSessionToRemoteHost"
@@ -68,8 +68,12 @@ def shell_line(words: Sequence[str]) -> str:
     return shlex.join(words)
 
 
-def machine(desk: Desk, job: Mapping[str, Any], node: int | None = None) -> Machine:
-    """The machine of a running job. Raises Problems where there is none, or AWS does not show which."""
+def machine(desk: Desk, job: Mapping[str, Any], node: int | None = None, *, ports: str = "8443:8443") -> Machine:
+    """The machine of a running job; ``ports`` are those to forward, the local one first. Raises Problems where there is
+    no machine, or AWS does not show which.
+    """
+    if job.get(SERVICE_JOB):
+        raise _impossible(f"job {job['jobId']} runs in {job[SERVICE_JOB]}, which shows no machine", "see it there")
     job = _single(desk, job, node)
     if job["status"] not in ("STARTING", "RUNNING"):
         reason = f": {job['statusReason']}" if job.get("statusReason") else ""
@@ -77,10 +81,11 @@ def machine(desk: Desk, job: Mapping[str, Any], node: int | None = None) -> Mach
         raise _impossible(f"job {job['jobId']} is {job['status']}, not RUNNING{reason}", hint)
     if job.get("eksProperties"):
         pod = job["eksProperties"].get("podProperties") or {}
-        name = pod.get("podName", "POD")
+        name = pod.get("podName") or "POD"
+        namespace = (pod.get("metadata") or {}).get("namespace") or "NAMESPACE"
         raise _impossible(
             f"job {job['jobId']} runs in pod {name} on Amazon EKS, node {pod.get('nodeName', 'unknown')}",
-            f"forward a port with `kubectl port-forward pod/{name} 8443:8443`",
+            f"forward a port with `kubectl --namespace {namespace} port-forward pod/{name} {ports}`",
         )
     tasks = (job.get("ecsProperties") or {}).get("taskProperties")
     place = tasks[0] if tasks else job.get("container") or {}

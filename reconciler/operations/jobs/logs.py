@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from reconciler.model import Call, Json, Refused
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs import family, streams, watch
-from reconciler.operations.jobs.desk import Desk, Passing, chunks
+from reconciler.operations.jobs.desk import DESCRIBED, Desk, Passing, chunks
 from reconciler.operations.jobs.streams import NoStream, Stream
 
 PERIOD: Final = 2.0
@@ -78,7 +79,12 @@ class Logs:
         known = {(one.job, one.attempt, one.container): one for one in self.streams}
         self.missing = {}
         for job in jobs:
-            for one in streams.of_job(job):
+            listed = [*streams.of_job(job)]
+            last = max((one.attempt for one in listed), default=0)
+            if self.wanted.attempt is not None and 0 < last < self.wanted.attempt and watch.over(job):
+                self.missing[NoStream(job["jobId"], self.wanted.attempt, f"the job ended with attempt {last}")] = None
+                continue
+            for one in listed:
                 if self.wanted.attempt not in (None, one.attempt) and one.attempt:
                     continue
                 if isinstance(one, NoStream):
@@ -204,19 +210,27 @@ def _gone(one: Stream, reply: Refused) -> str:
     return f"log stream {one.name} of {one.group} no longer exists: deleted, or older than the group's retention"
 
 
+def _pause(members: Collection[Mapping[str, Any]]) -> float:
+    """Seconds between two looks at the jobs: more for thousands of children, which take many calls."""
+    calls = sum(not watch.over(one) for one in members) / DESCRIBED
+    return max(watch.PERIOD, calls / MOST_A_SECOND)
+
+
 def follow(logs: Logs, ids: Sequence[str]) -> Iterator[Line | Mapping[str, Mapping[str, Any]]]:
     """The lines as they are written, and between them the jobs whenever they were looked at, until all jobs have ended
     and their last lines have arrived.
     """
     desk, closed, poll = logs.desk, dict[tuple[str, str, str], float](), watch.Poll(logs.desk, ids)
     looked, ended_at, read = float("-inf"), None, desk.clock.now()
+    members: dict[str, Mapping[str, Any]] = {}
     while True:
         now = desk.clock.now()
-        if ended_at is None and now - looked >= watch.PERIOD:
+        if ended_at is None and now - looked >= _pause(members.values()):
             looked = now
             jobs = poll()
             with suppress(Passing):
-                logs.look(family.members(desk, jobs).values())
+                members = family.members(desk, jobs, members)
+                logs.look(members.values())
             ended_at = now if poll.over else None
             yield jobs
         for one in logs.streams:

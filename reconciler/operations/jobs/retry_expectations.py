@@ -7,7 +7,6 @@ expected of the job (docs/retry.md). :func:`check` is pure over an environment a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.attempts import STATUS, Cause, Verdict
 from reconciler.model.paths import located
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs import retry_report
 from reconciler.operations.jobs.retry_report import Subject
 from reconciler.render.retries import Asked, Checked, Difference

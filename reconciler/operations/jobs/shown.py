@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model import Environment
 from reconciler.model.attempts import Cause, Ending, Retries, Verdict
-from reconciler.operations.jobs import streams
-from reconciler.operations.jobs.desk import definition_of, kinds_that, last, seconds_between
+from reconciler.operations.jobs import specs, streams
+from reconciler.operations.jobs.desk import SERVICE_JOB, definition_of, kinds_that, last, seconds_between
 from reconciler.operations.jobs.retry_report import Subject
 from reconciler.operations.jobs.streams import Stream
 from reconciler.operations.jobs.watch import over
+
+# Members of a job that say how it ran
+_RAN: Final = ("attempts", "eksAttempts", "container", "ecsProperties", "eksProperties")
 
 
 def moment(millis: Any) -> str | None:
@@ -32,7 +35,7 @@ def summary(job: Mapping[str, Any], queue: str) -> dict[str, Any]:
         "definition": last(job.get("jobDefinition", "")),
         "status": job["status"],
         "status_reason": job.get("statusReason") or None,
-        "share": job.get("shareIdentifier"),
+        "share": job.get("quotaShareName") or job.get("shareIdentifier"),
         "created_at": moment(job.get("createdAt")),
         "started_at": moment(job.get("startedAt")),
         "stopped_at": moment(job.get("stoppedAt")),
@@ -45,14 +48,23 @@ def summary(job: Mapping[str, Any], queue: str) -> dict[str, Any]:
     }
 
 
-def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str, region: str) -> dict[str, Any]:
-    """A job with all its attempts."""
+def whole(
+    env: Environment,
+    job: Mapping[str, Any],
+    *,
+    root: str,
+    partition: str,
+    region: str,
+    main: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A job with all its attempts; those of a multi-node job may be those of its ``main`` node."""
+    ran = {**job, **{name: main[name] for name in _RAN if main.get(name)}} if main else job
     resource = definition_of(env, job.get("jobDefinition", ""))
     container = job.get("container") or {}
     found = summary(job, last(job.get("jobQueue", "")))
-    attempts = job.get("attempts") or job.get("eksAttempts") or []
-    located = _by_attempt(job, partition, region)
-    decided = decisions(env, job, root)
+    attempts = ran.get("attempts") or ran.get("eksAttempts") or []
+    located = _by_attempt(ran, partition, region)
+    decided = decisions(env, ran, root)
     running = job["status"] in ("STARTING", "RUNNING")
     found |= {
         "job_arn": job.get("jobArn"),
@@ -65,8 +77,9 @@ def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str
         "command": container.get("command"),
         "environment": container.get("environment") or [],
         "resources": container.get("resourceRequirements") or [],
+        "containers": [one.document for one in specs.of(job)],
         "attempts_allowed": (job.get("retryStrategy") or {}).get("attempts", 1),
-        "timeout_seconds": (job.get("timeout") or {}).get("attemptDurationSeconds"),
+        "timeout_seconds": (job.get("timeout") or job.get("timeoutConfig") or {}).get("attemptDurationSeconds"),
         "attempts": [
             {**_attempt(number, one), "logs": located.get(number, []), "decision": decided[number - 1]}
             for number, one in enumerate(attempts, start=1)
@@ -77,7 +90,7 @@ def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str
         found["running"] = {
             "attempt": len(attempts) + 1,
             "started_at": moment(job.get("startedAt")) if job["status"] == "RUNNING" else None,
-            **_place(_current(job)),
+            **_place(_current(ran)),
             "logs": located.get(len(attempts) + 1, []),
         }
     return found
@@ -86,7 +99,8 @@ def whole(env: Environment, job: Mapping[str, Any], *, root: str, partition: str
 def _current(job: Mapping[str, Any]) -> Mapping[str, Any]:
     pod = (job.get("eksProperties") or {}).get("podProperties") or {}
     tasks = (job.get("ecsProperties") or {}).get("taskProperties")
-    return {"container": job.get("container"), "taskProperties": tasks, **pod}
+    service = (job.get("latestAttempt") or {}).get("serviceResourceId")
+    return {"container": job.get("container"), "taskProperties": tasks, "serviceResourceId": service, **pod}
 
 
 def _attempt(number: int, attempt: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +131,7 @@ def _place(attempt: Mapping[str, Any]) -> dict[str, Any]:
         "address": next((one.get("privateIpv4Address") for one in interfaces), None),
         "pod": attempt.get("podName"),
         "node": attempt.get("nodeName"),
+        "resource": (attempt.get("serviceResourceId") or {}).get("value"),
     }
 
 
@@ -150,7 +165,7 @@ def decisions(env: Environment, job: Mapping[str, Any], root: str) -> list[dict[
     """
     attempts: Sequence[Mapping[str, Any]] = job.get("attempts") or job.get("eksAttempts") or []
     kind = next(iter(kinds_that("retries")), None)
-    if kind is None or kind.retries is None:
+    if kind is None or kind.retries is None or job.get(SERVICE_JOB):  # whose rules are of another kind
         return [None] * len(attempts)
     retries = kind.retries(job)
     of = _declared(env, job, retries, root)

@@ -2,7 +2,7 @@
 
 TerminateJob ends running jobs and cancels those that wait; CancelJob has no effect on running ones, and says nothing.
 So only TerminateJob is used, or TerminateJobs for up to fifty jobs where the installed AWS model has it.
-Terminating an array or a multi-node job terminates all of it.
+Terminating an array or a multi-node job terminates all of it. Service jobs have a call of their own.
 
 https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html
 """
@@ -10,11 +10,11 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_TerminateJob.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.model import Call, Json, Refused
-from reconciler.operations.jobs.desk import Desk, chunks
+from reconciler.model.records import dataclass
+from reconciler.operations.jobs.desk import SERVICE_JOB, Desk, chunks
 from reconciler.operations.jobs.watch import over
 
 TOGETHER: Final = 50  # jobs in one TerminateJobs
@@ -33,8 +33,14 @@ class Stopped:
 
 def stop(desk: Desk, jobs: Sequence[Mapping[str, Any]], reason: str) -> Stopped:
     """Terminate those of the jobs (details or summaries) that have not ended. Raises Problems for credentials."""
-    wanted = [str(job["jobId"]) for job in jobs if not over(job)]
+    ours = [str(job["jobId"]) for job in jobs if not over(job)]
     refused: dict[str, str] = {}
+    services = {str(job["jobId"]) for job in jobs if job.get(SERVICE_JOB)}
+    wanted = [one for one in ours if one not in services]
+    for one in (one for one in ours if one in services):
+        reply = _sent(desk, Call("batch", "TerminateServiceJob", {"jobId": one, "reason": reason}))
+        if isinstance(reply, Refused):
+            refused[one] = str(reply)
     if len(wanted) > 1 and desk.offers("TerminateJobs"):
         for some in chunks(wanted, TOGETHER):
             reply = _sent(desk, Call("batch", "TerminateJobs", {"jobs": some, "reason": reason}))

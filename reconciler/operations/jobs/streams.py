@@ -10,10 +10,11 @@ https://docs.aws.amazon.com/batch/latest/userguide/using_awslogs.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
 
+from reconciler.model.records import dataclass
+from reconciler.operations.jobs import specs
 from reconciler.operations.jobs.watch import over
 
 GROUP: Final = "/aws/batch/job"
@@ -67,8 +68,8 @@ class NoStream:
 
 def of_job(job: Mapping[str, Any]) -> Iterator[Stream | NoStream]:
     """The streams of all attempts of a job that is no parent, the running one included."""
-    if job.get("eksProperties"):
-        yield NoStream(job["jobId"], 0, _eks(job))
+    if job.get("eksProperties") or job.get("serviceJobType"):
+        yield NoStream(job["jobId"], 0, _eks(job) if job.get("eksProperties") else _service(job))
         return
     attempts = job.get("attempts") or []
     drivers = {one.driver: one for one in _targets(job).values() if one.driver != CLOUDWATCH}
@@ -150,6 +151,7 @@ class _Target:
 
 def _targets(job: Mapping[str, Any]) -> dict[str, _Target]:
     """By name of the container; a job with one container has none."""
+    job = specs.of_main_node(job)
     listed = [one for task in _tasks(job) for one in task.get("containers") or ()]
     if not listed:
         container = job.get("container") or {}
@@ -167,6 +169,15 @@ def _eks(job: Mapping[str, Any]) -> str:
     pods = ", ".join(dict.fromkeys(name for name in names if name))
     of = f" of pod {pods}" if pods else ""
     return f"the job runs on Amazon EKS: the output{of} is where the cluster's own logging delivers it"
+
+
+def _service(job: Mapping[str, Any]) -> str:
+    """https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html"""
+    attempts = [*(job.get("attempts") or ()), job.get("latestAttempt") or {}]
+    ids = [str((one.get("serviceResourceId") or {}).get("value") or "").rpartition("/")[2] for one in attempts]
+    named = ", ".join(dict.fromkeys(filter(None, ids)))
+    of = f" of {named}" if named else ""
+    return f"the job runs in {job['serviceJobType']}: see the output{of} there (/aws/sagemaker/TrainingJobs)"
 
 
 def console_url(partition: str, region: str, group: str, stream: str) -> str:

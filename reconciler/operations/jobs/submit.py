@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from reconciler.model import Address, Call, Declared, Json, Kind, Refused, Resource
+from reconciler.model import Address, Call, Declared, Json, Kind, Query, Refused, Resource, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.jobs import Overrides, Submission, Takes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
+from reconciler.model.resources import Sought
 from reconciler.operations.jobs import stop
-from reconciler.operations.jobs.desk import Desk, Queue, declared_of, job_id, kinds_that
+from reconciler.operations.jobs.desk import Desk, declared_of, job_id, kinds_that
 
 MOST_SENT: Final = 5  # times that one request is sent
 PAUSES: Final = (1.0, 3.0, 6.0)  # before each look for a job whose reply was lost
@@ -55,7 +57,7 @@ def definition(desk: Desk, word: str | None) -> Definition:
     kinds = kinds_that("submits")
     known = [(kind, one) for kind in kinds for one in declared_of(desk.env, kind)]
     noun = " or ".join(kind.name for kind in kinds)
-    if word is None and len(known) != 1:
+    if not known or (word is None and len(known) != 1):
         message = f"no {noun} given" if known else f"{desk.env.name} has no {noun}"
         hint = one_of([one.address.name for _, one in known]) if known else "declare one"
         raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
@@ -63,7 +65,8 @@ def definition(desk: Desk, word: str | None) -> Definition:
         if word is None or word in (one.address.name, str(one.address), one.name):
             return Definition(one, _submission(kind, one))
     keys = [one.address.name for _, one in known]
-    hint = did_you_mean(word or "", keys) or one_of(keys)
+    near = did_you_mean(word or "", [*keys, *(str(one.address) for _, one in known)])
+    hint = near or (one_of(keys) if keys else "declare one")
     raise Problems([Problem(code=codes.USAGE, message=f'there is no {noun} "{word}" in {desk.env.name}', hint=hint)])
 
 
@@ -73,40 +76,76 @@ def _submission(kind: Kind, one: Resource) -> Submission:
     return kind.submits(one.props)
 
 
-def queue(desk: Desk, wanted: Definition, word: str | None) -> tuple[str, Takes | None]:
+def queue(desk: Desk, wanted: Definition, word: str | None, *, flag: str = "--queue") -> tuple[str, Takes | None]:
     """The name or ARN of the queue ``word``, or of the only one of the environment that fits; and which jobs it takes,
-    where it is declared. Raises Problems.
+    where it is declared. ``flag`` is the option that has ``word``. Raises Problems.
     """
     if word is not None:
         found = desk.queue_of(word)
-        return (found.name, takes(desk, found)) if found else (word, None)
-    known = [(one, takes(desk, one)) for one in desk.queues]
-    fitting = [(one, facts) for one, facts in known if facts and facts.fits(wanted.submission)]
+        return (found.name, takes(desk, found.address)) if found else (word, None)
+    known = [(one.name, takes(desk, one.address)) for one in desk.queues]
+    if not known:
+        message = f"no queue of {desk.env.name} exists in account {desk.session.scope.account}"
+        hint = f"create one with `reconcile apply`, or name another with {flag}"
+        raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
+    return _only(desk, wanted, known, flag)
+
+
+def foresee(desk: Desk, wanted: Definition, word: str | None, *, flag: str) -> None:
+    """Whether :func:`queue` will find one once all that is declared exists. Raises Problems."""
+    declared = [one for kind in kinds_that("takes_jobs") for one in declared_of(desk.env, kind)]
+    if word is None:
+        _only(desk, wanted, [(one.name, takes(desk, one.address)) for one in declared], flag)
+        return
+    known = {name: one for one in declared for name in (one.address.name, str(one.address), one.name)}
+    if word not in known and not word.startswith("arn:") and not _exists(desk, word):
+        hint = did_you_mean(word, known) or (one_of([one.address.name for one in declared]) if declared else "")
+        message = f'{flag}: there is no job queue "{word}" in {desk.env.name}, nor in the account'
+        raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
+
+
+def _exists(desk: Desk, name: str) -> bool:
+    """Whether the account has a queue of this name; counts as true where that cannot be read."""
+    from reconciler.account.reader import Reader  # noqa: PLC0415  (what asks AWS takes long to import)
+
+    query = Query(desk.session.scope, (Sought(name),), owned=False, indexed=False)
+    try:
+        found = [
+            Reader(desk.session.client, parallelism=0).drive(kind.read(query)) for kind in kinds_that("takes_jobs")
+        ]
+    except Unreadable:
+        return True
+    return any(live.physical == name for one in found for live in one)
+
+
+def _only(
+    desk: Desk, wanted: Definition, known: Sequence[tuple[str, Takes | None]], flag: str
+) -> tuple[str, Takes | None]:
+    """The only queue that fits, of those that are enabled if there are any. Raises Problems."""
+    fitting = [(name, facts) for name, facts in known if facts and facts.fits(wanted.submission)]
     ready = [one for one in fitting if one[1].enabled] or fitting
     if len(ready) == 1:
-        return ready[0][0].name, ready[0][1]
+        return ready[0]
     shape = f"jobs on {wanted.submission.platform.replace('FARGATE', 'Fargate')}" + (
         " with several nodes" if wanted.submission.multinode else ""
     )
     if ready:
-        message, names = f"several queues of {desk.env.name} take {shape}", [one.name for one, _ in ready]
-        hint = f"choose with --queue: {', '.join(names)}"
-    elif known:
-        message = f"no queue of {desk.env.name} takes {shape}: {', '.join(one.name for one, _ in known)}"
-        hint = "name another queue with --queue"
+        message = f"several queues of {desk.env.name} take {shape}"
+        hint = f"choose with {flag}: {', '.join(name for name, _ in ready)}"
     else:
-        message = f"no queue of {desk.env.name} exists in account {desk.session.scope.account}"
-        hint = "create one with `reconcile apply`, or name another with --queue"
+        listed = f": {', '.join(name for name, _ in known)}" if known else ""
+        message = f"no queue of {desk.env.name} takes {shape}{listed}"
+        hint = f"name another queue with {flag}"
     raise Problems([Problem(code=codes.USAGE, message=message, hint=hint)])
 
 
-def takes(desk: Desk, one: Queue) -> Takes | None:
+def takes(desk: Desk, address: Address | None) -> Takes | None:
     """Which jobs a queue of the environment takes; None if it is no longer declared."""
-    if one.address is None:
+    if address is None:
         return None
-    kind = next(kind for kind in kinds_that("takes_jobs") if kind.section == one.address.section)
+    kind = next(kind for kind in kinds_that("takes_jobs") if kind.section == address.section)
     declared = Declared(desk.env.resources, {}, account=desk.env.account, region=desk.env.region)
-    return kind.takes_jobs(desk.env.resources[one.address], declared) if kind.takes_jobs else None
+    return kind.takes_jobs(desk.env.resources[address], declared) if kind.takes_jobs else None
 
 
 def request(

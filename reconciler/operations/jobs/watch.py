@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
-from reconciler.operations.jobs.desk import ENDED, Desk, Passing
+from reconciler.operations.jobs.desk import ENDED, Clock, Desk, Passing
 
 PERIOD: Final = 5.0
 LATER: Final = 10.0  # after the first minutes
 _SOON: Final = 120.0
 PATIENCE: Final = 300.0  # seconds in which reads may fail, or a job may not be visible yet
 
+Seen = TypeVar("Seen")
 Details = dict[str, dict[str, Any]]
 
 
@@ -25,6 +26,21 @@ def polls(desk: Desk, ids: Sequence[str], timeout: float | None = None) -> Itera
             return
         pause = PERIOD if passed < _SOON else LATER
         desk.clock.sleep(pause if timeout is None else min(pause, max(timeout - passed, 0.1)))
+
+
+def repeated(clock: Clock, look: Callable[[], Seen]) -> Iterator[Seen]:
+    """What each look shows, without an end; a look that fails is left out for a while. Raises Problems."""
+    seen = clock.now()
+    while True:
+        try:
+            found = look()
+        except Passing:
+            if clock.now() - seen > PATIENCE:
+                raise
+        else:
+            seen = clock.now()
+            yield found
+        clock.sleep(PERIOD)
 
 
 class Poll:

@@ -54,6 +54,7 @@ BESIDE_KINDS: Final = (
     *("ssm:GetParameters", "kms:ListAliases", STACK),
     # the commands on jobs
     *("batch:SubmitJob", "batch:DescribeJobs", "batch:ListJobs", "logs:GetLogEvents", "logs:FilterLogEvents"),
+    *("batch:DescribeServiceJob", "batch:ListServiceJobs", "batch:TerminateServiceJob"),
     *("ecs:DescribeContainerInstances", "ecs:DescribeTasks"),
     *("ec2:DescribeInstances", "ec2:DescribeNetworkInterfaces"),
 )

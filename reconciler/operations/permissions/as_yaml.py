@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from textwrap import wrap
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from reconciler.kinds import discover
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
 from reconciler.operations import editor_schema
 from reconciler.operations.permissions import policy
@@ -19,7 +19,7 @@ from reconciler.operations.permissions.merging import Statement
 _SCHEMA_LINE: Final = "# yaml-language-server: $schema=environment.schema.json\n"
 _WIDTH: Final = 118
 #: Texts that mean themselves in YAML without quotes.
-_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*")
+_PLAIN: Final = regex(r"[A-Za-z][A-Za-z0-9_./-]*(:[A-Za-z0-9_./-]+)*")
 
 
 def text(parts: Sequence[Sequence[Statement]], name: str, command: str, notes: Sequence[str] = ()) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.config import names
 from reconciler.kinds import discover
 from reconciler.model import Environment, Scope
 from reconciler.model.declared import partition_of
+from reconciler.model.records import dataclass
 from reconciler.operations.permissions import policy
 from reconciler.operations.permissions.actions import ASSUME
 from reconciler.operations.permissions.compaction import MANY, compacted
@@ -43,9 +43,10 @@ class Where:
 
 #: In a policy that is declared as YAML: those of the environment that declares it.
 EXPRESSIONS: Final = Where("${account}", "${region}", "${partition}")
+ANYWHERE: Final = Where()
 
 
-def scope_of(env: Environment, account: str | None, region: str | None, unknown: Where = Where()) -> Scope:
+def scope_of(env: Environment, account: str | None, region: str | None, unknown: Where = ANYWHERE) -> Scope:
     """The scope as far as it is known."""
     partition = partition_of(region or "", unknown.partition)
     return Scope(account or unknown.account, region or unknown.region, partition, env.name)

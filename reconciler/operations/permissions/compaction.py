@@ -13,13 +13,14 @@ the beginnings that the names share. What limits permissions themselves (IAM) is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from os.path import commonprefix
 from typing import Final
 
 from reconciler.model import OWNER_TAG, Kind
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.actions import REQUEST_TAG, RESOURCE_TAG
 from reconciler.operations.permissions.merging import matches
@@ -28,7 +29,7 @@ from reconciler.operations.permissions.resources import Estate
 
 MANY: Final = (20, 5, 1)  # names of a kind that are kept, until the policies are few enough
 _BEGINNINGS: Final = 8  # patterns in place of names, at most
-_SEPARATOR: Final = re.compile(r"[-_./]")
+_SEPARATOR: Final = regex(r"[-_./]")
 _EXACT: Final = "iam:"
 
 

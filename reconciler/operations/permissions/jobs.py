@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from reconciler.model import Resource
+from reconciler.operations.jobs.desk import SERVICES
 from reconciler.operations.jobs.streams import GROUP
 from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.needs import ANY, Needs
@@ -15,6 +16,8 @@ from reconciler.operations.permissions.resources import Estate
 
 SUBMIT, TERMINATE = "batch:SubmitJob", "batch:TerminateJob"
 READS: Final = ("batch:DescribeJobs", "batch:ListJobs")
+OF_SERVICES: Final = ("batch:DescribeServiceJob", "batch:ListServiceJobs")
+TERMINATE_SERVICE_JOB: Final = "batch:TerminateServiceJob"
 LOGS: Final = (("logs:GetLogEvents", "log-stream:*"), ("logs:FilterLogEvents", "*"))
 MACHINES: Final = (
     "ecs:DescribeContainerInstances",
@@ -51,7 +54,17 @@ def _submissions(needs: Needs, estate: Estate) -> None:
         if not (kind.takes_jobs or kind.submits):
             continue
         for resource in estate.declared(section):
+            if kind.takes_jobs and resource.props.get(SERVICES):
+                _service_jobs(needs, estate, str(resource.address))
+                continue
             needs.add(SUBMIT, estate.own(resource), f"submit: {resource.address}")
+
+
+def _service_jobs(needs: Needs, estate: Estate, queue: str) -> None:
+    for action in OF_SERVICES:
+        needs.add(action, (ANY,), f"list and describe service jobs: {queue}")
+    pattern = actions.pattern("batch:service-job", estate.scope)
+    needs.add(TERMINATE_SERVICE_JOB, (pattern,), f"stop service jobs: {queue}")
 
 
 def _groups(estate: Estate) -> dict[tuple[str, str], list[str]]:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final, TypeAlias
 
 from reconciler.model import Scope
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.needs import ANY, Need
 
 Conditions: TypeAlias = tuple[tuple[str, tuple[str, ...]], ...]
 _ARN_KEYS: Final = frozenset({"iam:PolicyARN", "iam:PermissionsBoundary"})
 _ANYWHERE: Final = Scope(ANY, ANY, ANY, "")
-_WILDCARD: Final = re.compile(r"[*?]")
+_WILDCARD: Final = regex(r"[*?]")
 _FIELDS: Final = 5  # of an ARN, before the resource: arn, partition, service, Region, account
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from reconciler.account import lookups
 from reconciler.config import references
 from reconciler.model import EMPTY, OWNER_TAG, Address, Kind, Resource
 from reconciler.model.paths import values_at
+from reconciler.model.records import dataclass
 from reconciler.operations.importing.facts import LOOK_UPS, PARAMETERS_READ
 from reconciler.operations.permissions import actions
 from reconciler.operations.permissions.actions import CREATE_ACTION, INDEX, LOCK, REQUEST_TAG, RESOURCE_TAG, STACK

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.drift import notify
 from reconciler.operations.drift.results import Bucket
 from reconciler.operations.permissions.actions import BUCKET, OBJECTS, PUBLISH

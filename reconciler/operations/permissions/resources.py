@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from reconciler.config import references
 from reconciler.model import EMPTY, Address, Environment, Json, Kind, Ref, Reference, Replace, Resource, Scope, Template
 from reconciler.model.paths import values_at
+from reconciler.model.records import dataclass
 from reconciler.operations.permissions import actions
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.model import Call, Json, Refused, Reply
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.operations.permissions import build
 from reconciler.operations.permissions.needs import Need, Needs
 
@@ -25,8 +27,8 @@ _ACTIONS_A_CALL = 40
 _MOST_REASONS = 4  # of what needs the actions of a service
 _MOST_RESOURCES = 3  # of one action
 _UNKNOWN = "only under conditions that are not known before"
-_ROLE = re.compile(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<name>[^/]+)/.+")
-_USER = re.compile(r"arn:[^:]+:iam::\d{12}:(user|role)/.+")
+_ROLE = regex(r"arn:(?P<partition>[^:]+):sts::(?P<account>\d{12}):assumed-role/(?P<name>[^/]+)/.+")
+_USER = regex(r"arn:[^:]+:iam::\d{12}:(user|role)/.+")
 
 
 def check(session: Session, document: Mapping[str, Any], role: str | None, *, required: bool = True) -> list[Problem]:

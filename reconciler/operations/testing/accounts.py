@@ -6,12 +6,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from reconciler.model import Call, Event, Options, Refused, Reply, StepState
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems
+from reconciler.model.records import dataclass
 from reconciler.model.values import SANDBOX
 from reconciler.operations import pipeline, session
 from reconciler.operations.session import Loaded, Session
@@ -136,7 +137,7 @@ class SandboxAccount:
             found = process.environment(NOWHERE, region, account)
             endpoint = aws.Endpoint(NOWHERE, region, account, found["AWS_SECRET_ACCESS_KEY"], SANDBOX)
             self._clients[place] = aws.connect(region=region, endpoint=endpoint)
-            self._sandbox.attach(self._clients[place].session)
+            self._sandbox.attach(self._clients[place].session.core)
         client = self._clients[place]
         return Session(loaded, aws.identity(client, loaded.env.name), client, environ)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.kinds import discover
@@ -14,6 +13,7 @@ from reconciler.model import problem_codes as codes
 from reconciler.model.granted import Granted, allowing
 from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
 from reconciler.operations.jobs import retry_expectations, retry_report
 from reconciler.operations.testing.files import Case, address_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from reconciler.model import Address, Pos
 from reconciler.model import Path as ValuePath
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, ordered
+from reconciler.model.records import dataclass
 from reconciler.schema import registry
 
 BY_ADDRESS: Final = ("actions", "differences", "values", "grants", "retry")  # of what is expected

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -15,7 +15,9 @@ from reconciler.config.given import Given
 from reconciler.model import Options, Pos
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
+from reconciler.model.records import dataclass
 from reconciler.operations import session
+from reconciler.operations.masks import mask_of_environ
 from reconciler.operations.pipeline import Planned
 from reconciler.operations.session import Loaded, Location, Session
 from reconciler.operations.testing import expectations, former
@@ -70,7 +72,7 @@ class _Environment:
     def run(self, test: Case) -> Tested:
         started = time.monotonic()
         environ = {**self.runner.environ, **test.value.get("env", {})}
-        mask = session.mask_of_environ(environ)
+        mask = mask_of_environ(environ)
         status = Status.PASSED
         name = ""
         found: Sequence[Problem] = ()

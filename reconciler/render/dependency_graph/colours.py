@@ -5,8 +5,9 @@ A style differs from the others in its border, too, and the note of a node says 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+from reconciler.model.records import dataclass
 
 TEXT: Final = "#1f2328"
 LINE: Final = "#57606a"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -16,12 +16,14 @@ from reconciler.config.links import Place, link
 from reconciler.config.references import Kinds, dependencies, expressions, reference_sites, references, templates
 from reconciler.model import Address, Environment, Path, Ref, Resource, Template
 from reconciler.model.paths import dotted
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.render.mask import Mask
 from reconciler.render.view import View
 
 LOOKUPS: Final = "lookups"
 _UNCHANGED: Final = "noop"
-_ITEM: Final = re.compile(r"\.\d+(?=\.|$)")
+_ITEM: Final = regex(r"\.\d+(?=\.|$)")
 
 
 class NodeType(StrEnum):

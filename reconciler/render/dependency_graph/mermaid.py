@@ -13,14 +13,15 @@ https://mermaid.js.org/syntax/flowchart.html
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Final
+
+from reconciler.model.patterns import regex
 
 from .colours import STYLES, TEXT
 from .graph import Graph, Node, NodeType
 
-_SAFE: Final = re.compile(r"[^\w .,:/()\[\]@+=~-]")
+_SAFE: Final = regex(r"[^\w .,:/()\[\]@+=~-]")
 _SHAPES: Final = {NodeType.RESOURCE: ("[", "]"), NodeType.LOOKUP: ("([", "])"), NodeType.OUTSIDE: ("[[", "]]")}
 _DIGITS: Final = 10
 _EDGES: Final = 500

@@ -17,6 +17,7 @@ from reconciler.sandbox.batch.store import Json, Row, Store, Task
 _TASK_KEPT = 3600.0
 SPOT_TASK = "Your Spot Task was interrupted."
 _LONGEST_REASON = 255
+_OF_AN_ATTEMPT = frozenset({"exitCode", "reason", "logStreamName", "networkInterfaces"})
 
 
 def definition_name(row: Row) -> str:
@@ -45,20 +46,22 @@ def begin(store: Store, row: Row) -> None:
         host = run.hosts[index] if index < len(run.hosts) else ""
         task = _task(store, node, environment, cluster, host)
         store.tasks[task.arn] = task
-        run.tasks.append(task.arn)
-        if "container" in node.props:
-            node.props["container"] = {k: v for k, v in node.props["container"].items() if k != "logStreamName"}
+        run.tasks.insert(0 if node.props.get("nodeDetails", {}).get("isMainNode") else len(run.tasks), task.arn)
+        job_logs.show(node, {}, without=_OF_AN_ATTEMPT)
         _show(node, {"taskArn": task.arn, **_place(task)})
 
 
 def running(store: Store, row: Row) -> None:
     """The containers have started: the task shows its network interface."""
-    for task in _tasks(store, row):
+    for task in tasks(store, row):
+        if task.stopped is not None:
+            continue
         task.started = store.now
         job_logs.begin(store, task)
         node = store.jobs.find(task.job)
         if node is not None and task.interface is not None:
-            _show(node, {"networkInterfaces": _interfaces(task)})
+            interfaces: Json = {"networkInterfaces": _interfaces(task)}
+            job_logs.show(node, {one["name"]: interfaces for one in task.containers})
 
 
 def end(store: Store, row: Row, outcome: Outcome) -> None:
@@ -74,8 +77,8 @@ def end(store: Store, row: Row, outcome: Outcome) -> None:
     attempt: Json = {"stoppedAt": store.millis(), "statusReason": outcome.status_reason}
     if run.started is not None:
         attempt["startedAt"] = run.started
-    tasks = _tasks(store, row)
-    for task in tasks:
+    still = [task for task in tasks(store, row) if task.stopped is None]
+    for task in still:
         _stop(store, task, outcome, seen)
     if "eksProperties" in row.props:
         pod: Json = row.props["eksProperties"].get("podProperties", {})
@@ -84,19 +87,40 @@ def end(store: Store, row: Row, outcome: Outcome) -> None:
         attempt = {**attempt, **named, "containers": [{"name": name, **seen} for name in names]}
         row.props["eksAttempts"] = [*row.props.get("eksAttempts", []), attempt]
     else:
-        attempt |= _of_task(store, row, tasks[0] if tasks else None, seen)
-        if "container" in attempt:
-            row.props["container"] = {**row.props.get("container", {}), **attempt["container"]}
-    for task in tasks if run.multinode else ():
+        attempt |= _of_task(store, row, still[0] if still else None, seen)
+        _show_end(row, attempt)
+    for task in still if run.multinode else ():
         node = store.jobs.find(task.job)
         if node is not None:
-            node.props["attempts"] = [*node.props["attempts"], {**attempt, **_of_task(store, node, task, seen)}]
+            _record(store, node, task, attempt, seen)
     row.props["attempts"] = [*row.props["attempts"], attempt]
+
+
+def end_node(store: Store, node: Row, task: Task, outcome: Outcome, started: int | None) -> None:
+    """Record how the attempt of a child node has ended, whose job goes on."""
+    seen: Json = {} if outcome.reason is None else {"reason": outcome.reason[:_LONGEST_REASON]}
+    _stop(store, task, outcome, seen)
+    times: Json = {"stoppedAt": store.millis(), **({} if started is None else {"startedAt": started})}
+    _record(store, node, task, {**times, "statusReason": outcome.status_reason}, seen)
+
+
+def _record(store: Store, node: Row, task: Task, attempt: Json, seen: Json) -> None:
+    of_task = _of_task(store, node, task, seen)
+    node.props["attempts"] = [*node.props["attempts"], {**attempt, **of_task}]
+    _show_end(node, of_task)
+
+
+def _show_end(row: Row, attempt: Json) -> None:
+    """What the attempt says of its containers, the job says, too."""
+    if "container" in attempt:
+        row.props["container"] = {**row.props.get("container", {}), **attempt["container"]}
+    for one in attempt.get("taskProperties", ()):
+        job_logs.show(row, {each["name"]: each for each in one["containers"]})
 
 
 def stop(store: Store, row: Row, reason: str) -> None:
     """The job ends: so do tasks that still run, or were about to."""
-    for task in _tasks(store, row):
+    for task in tasks(store, row):
         if task.stopped is None:
             _stop(store, task, Outcome(None, None, reason), {})
 
@@ -108,14 +132,10 @@ def _of_task(store: Store, row: Row, task: Task | None, seen: Json) -> Json:
         return {**seen, **(job_logs.streams(task, name) if task else {})}
 
     where: Json = {"taskArn": task.arn, **_place(task)} if task else {"taskArn": _somewhere(store)}
-    if "ecsProperties" in row.props:
-        names = _container_names(row)
-        return {
-            "taskProperties": [
-                {**where, "containers": [{"name": one, **container(one), "networkInterfaces": []} for one in names]}
-            ]
-        }
     interfaces = _interfaces(task) if task else []
+    if "ecsProperties" in row.props:
+        shown = [{"name": one, **container(one), "networkInterfaces": interfaces} for one in _container_names(row)]
+        return {"taskProperties": [{**where, "containers": shown}]}
     return {"container": {**container("default"), **where, "networkInterfaces": interfaces}}
 
 
@@ -146,7 +166,7 @@ def _connected(store: Store, node: Row, resources: Json, subnet: str) -> Any:
     subnets = [subnet] if subnet else resources.get("subnets", [])
     if not subnets:
         return None
-    network: Json = node.props.get("container", {}).get("networkConfiguration", {})
+    network: Json = starts.shape(node).get("networkConfiguration") or {}
     public = network.get("assignPublicIp") == "ENABLED"
     groups = resources.get("securityGroupIds", [])
     return store.surroundings.connect(subnets[len(store.tasks) % len(subnets)], groups, public=public, about=node.name)
@@ -160,7 +180,7 @@ def _container_names(node: Row) -> list[str]:
 
 def _show(node: Row, facts: Json) -> None:
     if "ecsProperties" in node.props:
-        tasks = [{**task, **facts} for task in node.props["ecsProperties"]["taskProperties"]]
+        tasks = [{**one, **facts} for one in node.props["ecsProperties"]["taskProperties"]]
         node.props["ecsProperties"] = {**node.props["ecsProperties"], "taskProperties": tasks}
     elif "container" in node.props:
         node.props["container"] = {**node.props["container"], **facts}
@@ -177,7 +197,8 @@ def _show_pod(store: Store, row: Row) -> None:
     row.props["eksProperties"] = {**row.props["eksProperties"], "podProperties": pod}
 
 
-def _tasks(store: Store, row: Row) -> list[Task]:
+def tasks(store: Store, row: Row) -> list[Task]:
+    """The tasks of the current attempt, the main node's first."""
     return [store.tasks[arn] for arn in store.runs[row.name].tasks if arn in store.tasks]
 
 

@@ -7,8 +7,8 @@ operations.
 from __future__ import annotations
 
 import math
-import re
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch import compute_images, compute_resources, health, hosts, paging, running, tags
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.messages import (
@@ -24,7 +24,7 @@ from reconciler.sandbox.batch.store import Json, Row, Store
 from reconciler.sandbox.batch.validate import between, name
 
 HEALTHY = "ComputeEnvironment Healthy"
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_NAMESPACE = regex(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def create(store: Store, given: Json) -> Json:

@@ -6,10 +6,10 @@ https://docs.aws.amazon.com/batch/latest/userguide/updating-compute-environments
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch import instance_types
 from reconciler.sandbox.batch.messages import Invalid
 from reconciler.sandbox.batch.settings import Settings
@@ -42,7 +42,7 @@ NOT_FOR_FARGATE = (
 SCALING = frozenset({"minvCpus", "maxvCpus", "desiredvCpus", "scalingPolicy"})
 FARGATE_SCALING = SCALING | {"subnets", "securityGroupIds"}
 
-_VERSION = re.compile(r"(\d+|\$Default|\$Latest)?")
+_VERSION = regex(r"(\d+|\$Default|\$Latest)?")
 _REMOVED_BY_EMPTY = frozenset({"imageId", "ec2KeyPair", "placementGroup"})
 _AMAZON_LINUX_2 = frozenset({"ECS_AL2", "ECS_AL2_NVIDIA"})  # those for EKS are unsupported, not blocked
 

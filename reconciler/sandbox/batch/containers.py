@@ -254,10 +254,7 @@ def check_tasks(given: Json, *, fargate: bool) -> None:
         raise Invalid("At least one container must be set as essential")
     for container in containers:
         check_common(container, fargate=fargate)
-        wanted = requirements(container)
-        if not fargate:
-            check_amounts(wanted, fargate=False)
-    _check_task_size(containers, fargate=fargate)
+    check_task_resources(containers, fargate=fargate)
     _check_dependencies(containers)
     check_volumes(task.get("volumes", []), containers, fargate=fargate, job_role=task.get("taskRoleArn"))
     _check_secrets(containers, task.get("executionRoleArn"))
@@ -270,9 +267,11 @@ def check_tasks(given: Json, *, fargate: bool) -> None:
     check_platform(platform, fargate=fargate)
 
 
-def _check_task_size(containers: Sequence[Json], *, fargate: bool) -> None:
-    """On Fargate the sum of the containers must be one of the pairs."""
+def check_task_resources(containers: Sequence[Json], *, fargate: bool) -> None:
+    """Raise `Invalid` for amounts of a task; on Fargate the sum of the containers must be one of the pairs."""
     wanted = [requirements(container) for container in containers]
+    for one in wanted if not fargate else ():
+        check_amounts(one, fargate=False)
     for kind, text in (("VCPU", "vCPU is required."), ("MEMORY", "Memory is required.")):
         if not any(kind in one for one in wanted):
             raise Invalid(text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.batch import hosts
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.store import Activity, Host, Json, Store, Task

@@ -105,4 +105,7 @@ def _template_fault(store: Store, resources: Json) -> str | None:
         wanted = one.get("launchTemplateId", one.get("launchTemplateName"))
         if wanted is not None and not store.surroundings.launch_template(wanted):
             return f"CLIENT_ERROR - The specified launch template, {wanted}, does not exist"
+        trouble = store.surroundings.launch_template_trouble(wanted, one.get("version", "")) if wanted else ""
+        if trouble:
+            return f"CLIENT_ERROR - {trouble}"
     return None

@@ -24,6 +24,29 @@ RESERVED = 32
 _MOST_ACTIVITIES = 100
 _LONGEST_RETRY = 3600.0
 _CANNOT_JOIN = ("AmazonECSTaskExecutionRolePolicy", "AmazonSSMManagedInstanceCore", "AWSBatchServiceRole")
+_QUOTA = (
+    "VcpuLimitExceeded - You have requested more vCPU capacity than your current vCPU limit of {} allows for the "
+    "instance bucket that the specified instance type belongs to. Please visit "
+    "http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
+)
+_SPOT_QUOTA = "MaxSpotInstanceCountExceeded - Max spot instance count exceeded."
+_NO_CAPACITY = (
+    "InsufficientInstanceCapacity - We currently do not have sufficient {} capacity in the Availability Zone you "
+    "requested ({}). Our system will be working on provisioning additional capacity."
+)
+_NO_SPOT = (
+    "UnfulfillableCapacity - Unable to fulfill capacity due to your request configuration. Please adjust your request "
+    "and try again."
+)
+_UNSUPPORTED = (
+    "Could not launch Instances. Unsupported - Your requested instance type ({}) is not supported in your requested "
+    "Availability Zone ({}). Launching EC2 instance failed."
+)
+_LOST = (
+    "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or "
+    "stopped."
+)
+_SCALED_IN = "instance {} was taken out of service in response to a user request, shrinking the capacity from {} to {}."
 NONE_JOINED = (
     "CLIENT_ERROR - The compute environment was INVALIDATED and scaled down because none of the instances joined the "
     "underlying ECS Cluster. Common issues preventing instances joining are the following: VPC/Subnet configuration "
@@ -36,6 +59,28 @@ def has_hosts(environment: Row) -> bool:
     """Whether AWS Batch runs EC2 instances for the environment."""
     resources: Json = environment.props.get("computeResources", {})
     return "instanceTypes" in resources and not on_fargate(resources)
+
+
+def brings_hosts(environment: Row) -> bool:
+    """Whether the instances of the environment are the caller's own, started with the name of its cluster."""
+    return environment.props.get("type") == "UNMANAGED"
+
+
+def join(store: Store, cluster: str, instance: str, type_: str, subnet: str) -> bool:
+    """An instance of the caller's has started, whose agent joins a cluster; False if that is not of AWS Batch."""
+    environment = next(
+        (
+            row
+            for row in store.environments
+            if brings_hosts(row) and row.props.get("ecsClusterArn", "").endswith(f":cluster/{cluster}") and not row.gone
+        ),
+        None,
+    )
+    machine = next(iter(store.surroundings.machines((type_,))), None)
+    if environment is None or machine is None:
+        return False
+    _add(store, Host(instance, environment.arn, machine, subnet, store.surroundings.zone(subnet)))
+    return True
 
 
 def of(store: Store, environment: Row) -> list[Host]:
@@ -114,10 +159,17 @@ def release(store: Store, job: str, ids: Iterable[str] = ()) -> None:
                     store.after(store.settings.instances_idle, partial(trim, store, environment))
 
 
-def end(store: Store, host: Host, *, reclaimed: bool = False) -> None:
-    """The instance is terminated."""
-    if store.hosts.pop(host.id, None) is not None:
-        store.surroundings.end(host.id, reclaimed=reclaimed)
+def end(store: Store, host: Host, *, lost: bool = False, reclaimed: bool = False) -> None:
+    """The instance is terminated: by AWS Batch, or if it is `lost` by EC2 or a caller; only Spot is reclaimed."""
+    environment = store.environments.find(host.environment)
+    number = len([one for one in store.hosts.values() if one.environment == host.environment])
+    if store.hosts.pop(host.id, None) is None:
+        return
+    store.surroundings.end(host.id, store.now, reclaimed=reclaimed and host.spot)
+    if environment is not None:
+        cause = _LOST if lost else _SCALED_IN.format(host.id, number, number - 1)
+        ended = Activity(store.new_id(), store.now, host.machine.name, host.subnet, host.zone, host.id, ended=cause)
+        _record(store, environment, ended)
 
 
 def _attempts(store: Store, environment: Row, machines: Sequence[Machine]) -> Iterator[Host | None]:
@@ -131,12 +183,20 @@ def _attempts(store: Store, environment: Row, machines: Sequence[Machine]) -> It
         if not _allowed(store, environment, machine):
             continue
         zones = [one for one in subnets if store.surroundings.offers(machine.name, one)]
+        if not zones:
+            failed = True
+            zone = store.surroundings.zone(subnets[0])
+            why = _UNSUPPORTED.format(machine.name, zone)
+            _record(
+                store, environment, Activity(store.new_id(), store.now, machine.name, subnets[0], zone, failure=why)
+            )
         at = len(store.hosts) % len(zones) if zones else 0
         for subnet in [*zones[at:], *zones[:at]]:
             zone = store.surroundings.zone(subnet)
-            failure = _failure(store, machine, zone)
+            wanted = _wanted(store, environment, machine, subnet)
+            failure = _failure(store, wanted, zone) or store.surroundings.cannot_launch(wanted)
             if not failure:
-                yield _launch(store, environment, machine, subnet)
+                yield _launch(store, environment, machine, wanted)
                 return
             failed = True
             _record(
@@ -158,33 +218,29 @@ def _allowed(store: Store, environment: Row, machine: Machine) -> bool:
     return bool(running < resources["maxvCpus"])
 
 
-def _failure(store: Store, machine: Machine, zone: str) -> str:
-    """Why EC2 refuses an instance; the quota first, as it is asked first."""
+def _failure(store: Store, wanted: Launch, zone: str) -> str:
+    """Why EC2 has no instance for the account; the quota first, as it is asked first."""
+    market = "Spot" if wanted.spot else "On-Demand"
     for pattern, most in store.settings.vcpu_quotas.items():
-        running = sum(h.machine.vcpus for h in store.hosts.values() if fnmatchcase(h.machine.name, pattern))
-        if fnmatchcase(machine.name, pattern) and running + machine.vcpus > most:
-            return (
-                f"Could not launch On-Demand Instances. VcpuLimitExceeded - You have requested more vCPU capacity than "
-                f"your current vCPU limit of {most} allows for the instance bucket that the specified instance type "
-                "belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
-                "this limit. Launching EC2 instance failed."
-            )
+        if not fnmatchcase(wanted.type, pattern):
+            continue
+        alike = [h for h in store.hosts.values() if h.spot == wanted.spot and fnmatchcase(h.machine.name, pattern)]
+        asked = next(one.vcpus for one in store.surroundings.machines((wanted.type,)))
+        if sum(h.machine.vcpus for h in alike) + asked > most:
+            why = _SPOT_QUOTA if wanted.spot else _QUOTA.format(most)
+            return f"Could not launch {market} Instances. {why} Launching EC2 instance failed."
     for pattern in store.settings.no_capacity:
-        wanted, _, where = pattern.partition("@")
-        if fnmatchcase(machine.name, wanted) and fnmatchcase(zone, where or "*"):
-            return (
-                f"Could not launch On-Demand Instances. InsufficientInstanceCapacity - We currently do not have "
-                f"sufficient {machine.name} capacity in the Availability Zone you requested ({zone}). Our system will "
-                "be working on provisioning additional capacity. Launching EC2 instance failed."
-            )
+        kind, _, where = pattern.partition("@")
+        if fnmatchcase(wanted.type, kind) and fnmatchcase(zone, where or "*"):
+            why = _NO_SPOT if wanted.spot else _NO_CAPACITY.format(wanted.type, zone)
+            return f"Could not launch {market} Instances. {why} Launching EC2 instance failed."
     return ""
 
 
-def _launch(store: Store, environment: Row, machine: Machine, subnet: str) -> Host:
+def _wanted(store: Store, environment: Row, machine: Machine, subnet: str) -> Launch:
     resources: Json = environment.props["computeResources"]
-    spot = resources.get("type") == "SPOT"
     images = [one.get("imageIdOverride", "") for one in resources.get("ec2Configuration", [])]
-    wanted = Launch(
+    return Launch(
         environment.name,
         group_name(environment),
         machine.name,
@@ -196,29 +252,36 @@ def _launch(store: Store, environment: Row, machine: Machine, subnet: str) -> Ho
         _template(resources),
         resources.get("placementGroup", ""),
         resources.get("tags", {}),
-        spot,
+        resources.get("type") == "SPOT",
         store.now,
     )
+
+
+def _launch(store: Store, environment: Row, machine: Machine, wanted: Launch) -> Host:
     host = Host(
         store.surroundings.launch(wanted),
         environment.arn,
         machine,
-        subnet,
-        store.surroundings.zone(subnet),
-        int(machine.memory * store.settings.registered_memory) - RESERVED,
-        store.now,
-        store.new_id().replace("-", ""),
-        spot,
+        wanted.subnet,
+        store.surroundings.zone(wanted.subnet),
+        spot=wanted.spot,
+        efa=machine.efa and store.surroundings.launch_template_efa(*wanted.template),
         joins=_joins(store, environment),
-        idle_since=store.now,
     )
-    host.vcpus_left, host.memory_left, host.gpus_left = machine.vcpus, host.memory, machine.gpus
-    store.hosts[host.id] = host
-    store.after(store.settings.instances_launch, lambda: store.on_started(host))
+    _add(store, host)
     store.launched.add(environment.arn)
     store.launches.pop(environment.arn, None)
-    _record(store, environment, Activity(store.new_id(), store.now, machine.name, subnet, host.zone, host.id))
+    _record(store, environment, Activity(store.new_id(), store.now, machine.name, host.subnet, host.zone, host.id))
     return host
+
+
+def _add(store: Store, host: Host) -> None:
+    host.memory = int(host.machine.memory * store.settings.registered_memory) - RESERVED
+    host.launched = host.idle_since = store.now
+    host.container_instance = store.new_id().replace("-", "")
+    host.vcpus_left, host.memory_left, host.gpus_left = host.machine.vcpus, host.memory, host.machine.gpus
+    store.hosts[host.id] = host
+    store.after(store.settings.instances_launch, lambda: store.on_started(host))
 
 
 def _template(resources: Json) -> tuple[str, str]:

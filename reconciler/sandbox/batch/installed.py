@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.loaders import create_loader
 from botocore.model import ServiceModel
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.batch.shapes import ENUMS, OPERATIONS, PRIMITIVES, STRUCTURES, Member
 
 _SCALARS = {"blob": "string", "character": "string", "timestamp": "double"}

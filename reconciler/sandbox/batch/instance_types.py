@@ -6,9 +6,9 @@ Burstable: https://github.com/opensupplyhub/open-supply-hub/pull/1058
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch.messages import Invalid
 
 GROUPS = {"optimal": "x86_64", "default_x86_64": "x86_64", "default_arm64": "arm64"}
@@ -22,8 +22,8 @@ r5ad r5b r5d r5dn r5n r6a r6g r6gd r6i r6id r6idn r6in r7a r7g r7gd r7i r7iz r8a
 trn1 trn1n trn2 u-3tb1 u-6tb1 u7i-6tb u7i-8tb u7i-12tb vt1 x1 x1e x2gd x2idn x2iedn x2iezn x8g z1d
 """
 FAMILIES = frozenset(_FAMILY_NAMES.split())
-_SIZE = re.compile(r"(nano|micro|small|medium|large|(\d{1,3})?xlarge|metal(-\d+xl)?)")
-_ARM = re.compile(r"(a1|[a-z]+\d+[a-z]*g[a-z]*)")
+_SIZE = regex(r"(nano|micro|small|medium|large|(\d{1,3})?xlarge|metal(-\d+xl)?)")
+_ARM = regex(r"(a1|[a-z]+\d+[a-z]*g[a-z]*)")
 
 
 def architecture(instance_type: str) -> str:

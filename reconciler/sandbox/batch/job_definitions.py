@@ -10,14 +10,15 @@ import json
 import re
 from collections.abc import Sequence
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch import containers, paging, pods, retry, tags
 from reconciler.sandbox.batch.messages import Invalid, missing, refusal
 from reconciler.sandbox.batch.store import Json, Row, Store
 from reconciler.sandbox.batch.validate import between, name
 
 PAYLOADS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
-_REVISION = re.compile(r".+:\d+")
-_NODES = re.compile(r"(\d+)?(:(\d+)?)?", re.ASCII)
+_REVISION = regex(r".+:\d+")
+_NODES = regex(r"(\d+)?(:(\d+)?)?", re.ASCII)
 
 
 def register(store: Store, given: Json) -> Json:

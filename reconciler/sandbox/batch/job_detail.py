@@ -8,7 +8,7 @@ from __future__ import annotations
 from reconciler.sandbox.batch.store import Json, Row, Store
 
 PARENT_STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")
-_INTERNAL = frozenset({"parent", "parent_node", "_inherited_tags"})
+_INTERNAL = frozenset({"parent", "parent_node", "_inherited_tags", "_overrides_too_long"})
 
 
 def detail(store: Store, row: Row) -> Json:

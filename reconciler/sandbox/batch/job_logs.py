@@ -6,7 +6,7 @@ RUNNING) and https://docs.docker.com/engine/logging/drivers/splunk/ (what a driv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from reconciler.sandbox.batch.messages import refusal
@@ -20,7 +20,7 @@ def begin(store: Store, task: Task) -> None:
         store.surroundings.open_log(log, store.now)
     node = store.jobs.find(task.job)
     if node is not None:
-        _show(node, task)
+        show(node, {name: streams(task, name) for name in task.logs})
 
 
 def script(store: Store, row: Row, outcome: Outcome) -> None:
@@ -56,15 +56,20 @@ def streams(task: Task, name: str) -> Json:
     return {"logStreamName": log.stream} if log is not None and log.stream and task.started is not None else {}
 
 
-def _show(node: Row, task: Task) -> None:
+def show(node: Row, facts: Mapping[str, Json], without: Collection[str] = ()) -> None:
+    """Change what each container of a job, or node, shows; `facts` by its name."""
+
+    def shown(given: Json, name: str) -> Json:
+        return {**{member: value for member, value in given.items() if member not in without}, **facts.get(name, {})}
+
     if "ecsProperties" in node.props:
-        tasks = []
-        for one in node.props["ecsProperties"]["taskProperties"]:
-            shown = [{**given, **streams(task, given.get("name", "default"))} for given in one["containers"]]
-            tasks.append({**one, "containers": shown})
+        tasks = [
+            {**one, "containers": [shown(given, given.get("name", "default")) for given in one["containers"]]}
+            for one in node.props["ecsProperties"]["taskProperties"]
+        ]
         node.props["ecsProperties"] = {**node.props["ecsProperties"], "taskProperties": tasks}
     elif "container" in node.props:
-        node.props["container"] = {**node.props["container"], **streams(task, "default")}
+        node.props["container"] = shown(node.props["container"], "default")
 
 
 def _due(store: Store, row: Row, turn: int, line: Line) -> None:

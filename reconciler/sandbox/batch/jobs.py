@@ -207,7 +207,8 @@ def _props(store: Store, given: Json, queue: Row, definition: Row) -> Json:
     consumables = given.get("consumableResourcePropertiesOverride", declared.get("consumableResourceProperties"))
     if consumables is not None:
         props["consumableResourceProperties"] = job_definitions.consumables(store, consumables)
-    return {**props, **overrides.payload(given, declared), **_array(given)}
+    props |= {"_overrides_too_long": True} if overrides.too_long(given) else {}
+    return {**props, **overrides.payload(given, declared), **_array(given, declared)}
 
 
 def _priority(given: Json, declared: Json) -> int:
@@ -220,16 +221,26 @@ def _dependencies(store: Store, given: Json) -> list[Json]:
     listed: list[Json] = given.get("dependsOn", [])
     if len(listed) > 20:
         raise Invalid("A maximum of 20 dependencies is supported.")
+    size = given.get("arrayProperties", {}).get("size")
     for one in listed:
-        if one.get("type") != "SEQUENTIAL" and store.jobs.find(one.get("jobId", "")) is None:
+        if one.get("type") is not None and size is None:
+            raise Invalid(f"Dependencies of type {one['type']} are for array jobs only.")
+        if one.get("type") == "SEQUENTIAL":
+            continue
+        needed = store.jobs.find(one.get("jobId", ""))
+        if needed is None:
             raise refusal(f"Job {one.get('jobId')} of dependsOn not found.")
+        if one.get("type") == "N_TO_N" and needed.props.get("arrayProperties", {}).get("size") != size:
+            raise Invalid(f"Job {one['jobId']} of an N_TO_N dependency must be an array of the same size, {size}.")
     return listed
 
 
-def _array(given: Json) -> Json:
+def _array(given: Json, declared: Json) -> Json:
     size = given.get("arrayProperties", {}).get("size")
     if size is None:
         return {}
+    if "nodeProperties" in declared:
+        raise Invalid("arrayProperties is not applicable for multi-node jobs.")
     between(size, 2, 10000, "Array size must be between 2 and 10000.")
     return {"arrayProperties": {"size": size}}
 

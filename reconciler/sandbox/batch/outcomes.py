@@ -1,11 +1,14 @@
 """Short words for how an attempt of a job ends, for people who script the sandbox: `exit:3`, `host-lost`, `oom@90`.
 
+They are the ids of causes, as `reconcile retry --outcome` and `reconcile why` name them.
+
 The texts are those of https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html and
 https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,20 +22,20 @@ _IMAGE = "CannotPullContainerError: Error response from daemon: manifest for {} 
 WORDS: Mapping[str, tuple[Outcome, str]] = {
     "exit:N": (Outcome(), "the container exits with code N (0 to 255)"),
     "host-lost": (Outcome(None, None, HOST_LOST), "its EC2 instance is terminated, as by a Spot reclaim"),
-    "spot-task": (Outcome(137, None, "Your Spot Task was interrupted."), "Fargate Spot takes its capacity back"),
+    "fargate-spot": (Outcome(137, None, "Your Spot Task was interrupted."), "Fargate Spot takes its capacity back"),
     "oom": (
         Outcome(137, "OutOfMemoryError: Container killed due to memory usage"),
         "the container is killed for its memory",
     ),
-    "no-image": (
+    "image-not-found": (
         Outcome(None, _IMAGE.format("registry/image:tag"), NOT_STARTED, 5),
         "the image cannot be pulled: it does not exist",
     ),
-    "no-network": (
+    "image-network": (
         Outcome(None, "CannotPullContainerError: Error response from daemon: i/o timeout", NOT_STARTED, 5),
         "the image cannot be pulled: the registry does not answer",
     ),
-    "cannot-start": (
+    "entrypoint-missing": (
         Outcome(None, "CannotStartContainerError: Error response from daemon: exec: no such file", NOT_STARTED, 5),
         "the command of the container does not exist",
     ),
@@ -70,3 +73,19 @@ def with_lines(word: str, lines: Sequence[str]) -> dict[str, Any]:
     if outcome.exit_code is not None:
         said["exitCode"] = outcome.exit_code
     return said if outcome.reason is None else {**said, "reason": outcome.reason}
+
+
+def shown(value: Any) -> str:
+    """An end as people write it, with how many lines it writes; JSON for one that no word says."""
+    if isinstance(value, str):
+        return value
+    lines = value.get("lines") or []
+    words = (*WORDS, f"exit:{value.get('exitCode')}", f"exit:{value.get('exitCode')}@{value.get('seconds', 0):.12g}")
+    for word in words:
+        try:
+            same = with_lines(word, lines) == value
+        except ValueError:
+            continue
+        if same:
+            return f"{word} ({len(lines)} line{'' if len(lines) == 1 else 's'})"
+    return json.dumps(value)

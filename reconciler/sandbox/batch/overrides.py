@@ -6,16 +6,19 @@ API_TaskContainerOverrides.html, API_EksContainerOverride.html and API_NodePrope
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 
-from reconciler.sandbox.batch import containers
-from reconciler.sandbox.batch.messages import Invalid
+from reconciler.sandbox.batch import containers, pods
+from reconciler.sandbox.batch.messages import Invalid, refusal
 from reconciler.sandbox.batch.store import Json
 
 _DEPRECATED = (
     "This value was submitted in a deprecated key and may conflict with the value provided by the job definition's "
     "resource requirements."
 )
+_LEGACY = {"vcpus": "VCPU", "memory": "MEMORY"}
+_LONGEST = 8192
 _BY_PAYLOAD = {
     "container": "containerOverrides",
     "ecsProperties": "ecsPropertiesOverride",
@@ -24,8 +27,41 @@ _BY_PAYLOAD = {
 """The member of a request by what it changes."""
 
 
+def too_long(given: Json) -> bool:
+    """Whether ECS refuses to run a task with these overrides, which SubmitJob accepts (the job then goes to FAILED)."""
+    return any(
+        len(json.dumps(given.get(one, {}))) > _LONGEST for one in ("containerOverrides", "ecsPropertiesOverride")
+    )
+
+
 def payload(given: Json, declared: Json) -> Json:
-    """What the job has of its definition, as DescribeJobs shows it; raises `Invalid`."""
+    """What the job has of its definition, as DescribeJobs shows it; raises `BatchError`."""
+    fargate = "FARGATE" in declared.get("platformCapabilities", ())
+    for named in _LEGACY if fargate else ():
+        if named in given.get("containerOverrides", {}):
+            raise refusal(f"{named} is not applicable for Fargate. Use resource requirements instead.")
+    changed = _payload(given, declared)
+    try:
+        _check(changed, fargate=fargate)
+    except Invalid as error:  # these are not wrapped: github.com/Netflix/metaflow/issues/749
+        raise refusal(error.message) from None
+    return changed
+
+
+def _check(changed: Json, *, fargate: bool) -> None:
+    """Raise `Invalid` for amounts that a definition could not have either."""
+    if "container" in changed:
+        legacy = {kind: str(changed["container"][one]) for one, kind in _LEGACY.items() if one in changed["container"]}
+        containers.check_amounts({**legacy, **containers.requirements(changed["container"])}, fargate=fargate)
+    elif "ecsProperties" in changed:
+        containers.check_task_resources(changed["ecsProperties"]["taskProperties"][0]["containers"], fargate=fargate)
+    elif "eksProperties" in changed:
+        pods.check(changed["eksProperties"])
+    for one in changed.get("nodeProperties", {}).get("nodeRangeProperties", ()):
+        _check(one, fargate=False)
+
+
+def _payload(given: Json, declared: Json) -> Json:
     if "containerProperties" in declared:
         return _changed({"container": declared["containerProperties"]}, given, "jobs with containerProperties")
     if "nodeProperties" in declared:
@@ -54,6 +90,7 @@ def _only(given: Json, allowed: str, kind: str) -> None:
 
 
 def _container(declared: Json, wanted: Json) -> Json:
+    _check_environment(wanted)
     listed = containers.requirements(declared)
     if listed and ("vcpus" in wanted or "memory" in wanted):
         raise Invalid(_DEPRECATED)
@@ -77,6 +114,7 @@ def _task(declared: Json, wanted: Json) -> Json:
 
 
 def _part(declared: Json, wanted: Json) -> Json:
+    _check_environment(wanted)
     changed = {**declared, **({"command": wanted["command"]} if "command" in wanted else {})}
     if wanted.get("environment"):
         changed["environment"] = _by_name(declared.get("environment", []), wanted["environment"])
@@ -111,16 +149,33 @@ def _pod_container(declared: Json, wanted: Json) -> Json:
 
 
 def _nodes(declared: Json, wanted: Json) -> Json:
-    number = int(wanted.get("numNodes") or declared["numNodes"])
+    number = int(declared["numNodes"])
     ranges = list(declared["nodeRangeProperties"])
+    if "numNodes" in wanted:
+        number = int(wanted["numNodes"])
+        _check_number(declared, number)
     for one in wanted.get("nodePropertyOverrides", []):
         ranges = [made for each in ranges for made in _in_range(each, one, number)]
     return {**declared, "numNodes": number, "nodeRangeProperties": ranges}
 
 
+def _check_number(declared: Json, number: int) -> None:
+    """Another number of nodes needs an open range that has some of them, and the main node (API_NodeOverrides)."""
+    starts = [one["targetNodes"][:-1] for one in declared["nodeRangeProperties"] if one["targetNodes"].endswith(":")]
+    if not any(int(first or 0) < number for first in starts) or declared["mainNode"] >= number:
+        raise Invalid(f"numNodes {number} does not fit the node ranges and the main node of the job definition.")
+
+
+def _check_environment(wanted: Json) -> None:
+    if any(one.get("name", "").startswith("AWS_BATCH") for one in wanted.get("environment", [])):
+        raise Invalid("Environment variables must not start with AWS_BATCH.")
+
+
 def _in_range(declared: Json, wanted: Json, number: int) -> list[Json]:
     """A range, and after it, as the later one decides, the part of it that is changed."""
     (first, last), (low, high) = (_bounds(one["targetNodes"], number) for one in (declared, wanted))
+    if not low <= high < number:
+        raise Invalid(f"targetNodes {wanted['targetNodes']} is not a valid range.")
     shared = (max(first, low), min(last, high))
     if shared[0] > shared[1]:
         return [declared]

@@ -23,6 +23,10 @@ NOTHING_FITS = (
 NO_CAPACITY = (
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill the capacity requested for instance type [{}]"
 )
+UNSUPPORTED = (
+    "MISCONFIGURATION:EC2_INSTANCE_CONFIGURATION_UNSUPPORTED - Your compute environment associated with this job queue "
+    "has an unsupported instance type configuration."
+)
 NO_PERMISSION = "MISCONFIGURATION:SERVICE_ROLE_PERMISSIONS – Batch service role has a permission issue."  # noqa: RUF001
 ALL_INVALID = "ACTION_REQUIRED - CE(s) associated with the job queue are invalid."
 UNDETERMINED = "UNDETERMINED - Batch job is blocked, root cause is undetermined."
@@ -44,7 +48,7 @@ def place(store: Store, row: Row) -> Row | None:
             continue
         if not _consumables_suffice(store, run):
             return None
-        if not hosts.has_hosts(environment):
+        if not hosts.has_hosts(environment) and not hosts.brings_hosts(environment):
             break
         found = _hosts(store, environment, run, row.name)
         if found is not None:
@@ -65,7 +69,7 @@ def _hosts(store: Store, environment: Row, run: Run, job: str) -> list[str] | No
     for index, need in enumerate(run.needs or (Need(run.vcpus),)):
         key = f"{job}#{index}" if run.multinode else job
         host = _with_room(store, environment, need, alone=run.multinode)
-        if host is None and not _pointless(store, environment, need):
+        if host is None and hosts.has_hosts(environment) and not _pointless(store, environment, need):
             host = hosts.launch_for(store, environment, need, 0 if run.multinode else store.waiting_vcpus)
         if host is None or not host.room(need):
             hosts.release(store, job)
@@ -161,10 +165,17 @@ def _managed_reason(store: Store, listed: Sequence[Row], needs: Sequence[Need]) 
 
     if any(not any(enough(one, need) for one in listed) for need in needs):
         return NOTHING_FITS
-    failures = [store.activities[one.arn][-1] for one in listed if store.activities.get(one.arn)]
-    if len(failures) == len(listed) and all("InsufficientInstanceCapacity" in one.failure for one in failures):
+    launches = [[each for each in store.activities.get(one.arn, ()) if not each.ended] for one in listed]
+    failures = [each[-1] for each in launches if each]
+    if len(failures) == len(listed) and all(_no_capacity(one.failure) for one in failures):
         return NO_CAPACITY.format(failures[0].machine)
+    if len(failures) == len(listed) and all("Unsupported - " in one.failure for one in failures):
+        return UNSUPPORTED
     return ""
+
+
+def _no_capacity(failure: str) -> bool:
+    return "InsufficientInstanceCapacity" in failure or "UnfulfillableCapacity" in failure
 
 
 def _linked(environment: Row) -> bool:

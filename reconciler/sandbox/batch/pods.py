@@ -5,15 +5,15 @@ Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_EksPodProperti
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch.messages import Invalid
 from reconciler.sandbox.batch.store import Json
 
 _RESOURCES = ("cpu", "memory", "nvidia.com/gpu")
 _RESERVED = ("kubernetes.io/", "k8s.io/", "batch.amazonaws.com/")
-_MEMORY = re.compile(r"\d+Mi")
+_MEMORY = regex(r"\d+Mi")
 _CONTAINER_LISTS = ("args", "command", "env", "volumeMounts")
 _POD_LISTS = ("initContainers", "imagePullSecrets", "volumes")
 

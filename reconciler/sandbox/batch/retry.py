@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch.messages import Invalid
 from reconciler.sandbox.batch.settings import Outcome
 from reconciler.sandbox.batch.store import Json
 
-_EXIT_CODE = re.compile(r"\d*\*?", re.ASCII)
-_TEXT = re.compile(r"[0-9A-Za-z.:\s]*\*?", re.ASCII)
-_PRINTABLE = re.compile(r"[ -~]*", re.ASCII)
+_EXIT_CODE = regex(r"\d*\*?", re.ASCII)
+_TEXT = regex(r"[0-9A-Za-z.:\s]*\*?", re.ASCII)
+_PRINTABLE = regex(r"[ -~]*", re.ASCII)
 CONDITIONS = ("onExitCode", "onReason", "onStatusReason")
 
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 
-from reconciler.sandbox.batch import attempts, hosts, job_events, job_logs, outcomes, placement, retry, starts
+from reconciler.sandbox.batch import attempts, hosts, job_events, job_logs, nodes, outcomes, placement, retry, starts
 from reconciler.sandbox.batch.compute_resources import on_fargate
 from reconciler.sandbox.batch.settings import Outcome
-from reconciler.sandbox.batch.store import Host, Json, Row, Store
+from reconciler.sandbox.batch.store import Host, Row, Store
 
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
 WAITING = frozenset({"SUBMITTED", "PENDING", "RUNNABLE"})
@@ -67,13 +67,22 @@ def lose_hosts_later(store: Store, environment: Row, seconds: float) -> None:
     store.after(seconds, lose)
 
 
-def lose_instances(store: Store, ids: Iterable[str], *, reclaimed: bool) -> list[str]:
-    """EC2 instances are terminated, by EC2 (`reclaimed`) or by a caller; returns those that were the service's."""
+def lose_instances(store: Store, ids: Iterable[str], *, reclaimed: bool, how: str = "terminated") -> list[str]:
+    """EC2 instances are terminated, by EC2 (`reclaimed`) or by a caller, who may only have `stopped` them: their group
+    then replaces them. Returns those that were the service's.
+    """
     found = [store.hosts[one] for one in ids if one in store.hosts]
     for host in found:
-        jobs = {key.split("#")[0] for key in host.jobs}
-        hosts.end(store, host, reclaimed=reclaimed)
-        _lose(store, [row for row in map(store.jobs.find, jobs) if row is not None], host)
+        jobs = [*host.jobs]
+        hosts.end(store, host, lost=True, reclaimed=reclaimed)
+        for key in jobs:
+            row, node = store.jobs.find(key.split("#")[0]), store.jobs.find(key)
+            if row is None:
+                continue
+            if node is not None and row.status in ("STARTING", "RUNNING") and nodes.is_child(node):
+                nodes.lose(store, row, node, Outcome(None, None, f"Host EC2 (instance {host.id}) {how}."))
+            else:
+                _lose(store, [row], host, how)
     return [host.id for host in found]
 
 
@@ -86,7 +95,7 @@ def interrupt(store: Store, row: Row) -> bool:
     return True
 
 
-def _lose(store: Store, jobs: Iterable[Row], host: Host | None = None) -> None:
+def _lose(store: Store, jobs: Iterable[Row], host: Host | None = None, how: str = "terminated") -> None:
     """Jobs that had not started wait again; the others have lost an attempt."""
     for row in jobs:
         if row.status == "RUNNABLE":
@@ -94,7 +103,7 @@ def _lose(store: Store, jobs: Iterable[Row], host: Host | None = None) -> None:
             continue
         ours = store.runs[row.name].hosts
         lost = host.id if host else ours[0] if ours else f"i-{row.name.replace('-', '')[:17]}"
-        _attempt_over(store, row, Outcome(None, None, f"Host EC2 (instance {lost}) terminated."))
+        _attempt_over(store, row, Outcome(None, None, f"Host EC2 (instance {lost}) {how}."))
 
 
 def stop_queue(store: Store, queue: Row) -> None:
@@ -171,6 +180,8 @@ def _ready(store: Store, row: Row) -> None:
         return
     if len({**row.props.get("_inherited_tags", {}), **row.tags}) > 50:
         _end(store, row, "FAILED", "The number of propagated tags exceeds the limit of 50.")
+    elif row.props.get("_overrides_too_long"):
+        _end(store, row, "FAILED", "Container Overrides length must be at most 8192")
     elif "size" in row.props.get("arrayProperties", {}):
         _pending(store, row)
         for child in _children(store, row):
@@ -199,15 +210,11 @@ def _pending(store: Store, row: Row) -> None:
 def _runnable(store: Store, row: Row) -> None:
     row.status, row.reason = "RUNNABLE", ""
     run = store.runs[row.name]
-    run.environment, run.started, run.hosts, run.tasks = None, None, [], []
+    run.environment, run.started, run.hosts, run.tasks, run.dead = None, None, [], [], set()
     run.waiting_since = store.now
     run.turn += 1
-    queue = store.queues.find(row.props["jobQueue"])
-    for limit in queue.props["jobStateTimeLimitActions"] if queue else []:
-        due = limit["maxTimeSeconds"]
-        store.after(due, partial(_blocked, store, row, run.turn, limit))
     _watch(store, row.props["jobQueue"])
-    _mirror(store, row)
+    nodes.mirror(store, row)
     job_events.changed(store, row)
     kick(store)
 
@@ -215,29 +222,47 @@ def _runnable(store: Store, row: Row) -> None:
 def _watch(store: Store, queue: str) -> None:
     """Look later at what blocks a queue, unless that is planned."""
     if queue not in store.watched:
-        store.watched.add(queue)
+        store.watched[queue] = ("", store.now)
         store.after(store.settings.blocked_after, partial(_judge, store, queue))
 
 
 def _judge(store: Store, queue: str) -> None:
-    """AWS Batch reports what blocks a queue, at its first job only."""
-    store.watched.discard(queue)
+    """AWS Batch reports what blocks a queue, at its first job only, and cancels it by a time limit of the queue."""
+    known, since = store.watched.pop(queue, ("", store.now))
     first = next((row for row in _waiting(store, placed=True) if row.props["jobQueue"] == queue), None)
     if first is None:
         return
-    if store.now - store.runs[first.name].waiting_since >= store.settings.blocked_after:
+    waiting = store.runs[first.name].waiting_since
+    since = since if first.name == known else max(since, waiting)
+    if store.now - waiting >= store.settings.blocked_after:
         before, first.reason = first.reason, placement.blocked_reason(store, first) or first.reason
-        _mirror(store, first)
+        nodes.mirror(store, first)
         if first.reason and first.reason != before:
             job_events.blocked(store, first)
-    _watch(store, queue)
+    left = _time_left(store, first, store.now - since)
+    if left is not None and left <= 0:
+        _watch(store, queue)
+        return
+    store.watched[queue] = (first.name, since)
+    store.after(min(store.settings.blocked_after, left or store.settings.blocked_after), partial(_judge, store, queue))
 
 
-def _blocked(store: Store, row: Row, turn: int, limit: Json) -> None:
-    """A limit applies only to jobs that are blocked with the code it names."""
-    if row.status == "RUNNABLE" and store.runs[row.name].turn == turn and row.reason.startswith(limit["reason"]):
-        row.props["isCancelled"] = True
-        _end(store, row, "FAILED", limit["reason"])
+def _time_left(store: Store, first: Row, passed: float) -> float | None:
+    """How long the first job of a queue may still be blocked for its reason: then it is cancelled; None: for ever.
+
+    The time is that "with the job at the head of the queue" (API_JobStateTimeLimitAction).
+    """
+    queue = store.queues.find(first.props["jobQueue"])
+    limits = queue.props["jobStateTimeLimitActions"] if queue is not None else ()
+    limit = next((one for one in limits if first.reason.startswith(one["reason"])), None)
+    if limit is None:
+        return None
+    left = float(limit["maxTimeSeconds"]) - passed
+    if left <= 0:
+        first.props["isCancelled"] = True
+        reason = f"Canceled by JobStateTimeLimit action due to reason: {limit['reason']}"
+        _end(store, first, "FAILED", reason)
+    return left
 
 
 def _place_all(store: Store) -> None:
@@ -329,7 +354,7 @@ def _starting(store: Store, row: Row, turn: int) -> None:
         return
     row.status, row.reason = "STARTING", ""
     attempts.begin(store, row)
-    _mirror(store, row)
+    nodes.mirror(store, row)
     job_events.changed(store, row)
     store.after(store.settings.job_to_running, lambda: _running(store, row, turn))
 
@@ -340,10 +365,12 @@ def _running(store: Store, row: Row, turn: int) -> None:
         return
     scripted = _scripted(store, row)
     outcome = scripted or Outcome()
-    refused = starts.refused(store, row, scripted=scripted is not None)
+    tasks = attempts.tasks(store, row)
+    refused = starts.refused(store, row, tasks[0], scripted=scripted is not None) if tasks else None
     if refused is not None or not outcome.starts:
         _attempt_over(store, row, refused or outcome)
         return
+    nodes.start(store, row, tasks[1:], scripted=scripted is not None)
     row.status = "RUNNING"
     run.started = store.millis()
     row.props["startedAt"] = run.started
@@ -353,7 +380,7 @@ def _running(store: Store, row: Row, turn: int) -> None:
     if limit is not None and outcome.seconds > limit:
         outcome = Outcome(137, None, TIMED_OUT, limit, outcome.lines)
     job_logs.script(store, row, outcome)
-    _mirror(store, row)
+    nodes.mirror(store, row)
     store.after(outcome.seconds, lambda: _finished(store, row, turn, outcome))
 
 
@@ -409,7 +436,7 @@ def _end(store: Store, row: Row, status: str, reason: str) -> None:
     _leave(store, row)
     row.status, row.reason = status, reason
     row.props["stoppedAt"] = store.millis()
-    _mirror(store, row)
+    nodes.mirror(store, row)
     job_events.changed(store, row)
     store.after(store.settings.job_kept, lambda: _forget(store, row))
     for child in _children(store, row) if "size" in row.props.get("arrayProperties", {}) else ():
@@ -433,17 +460,6 @@ def _array_over(store: Store, row: Row) -> None:
         failed = run.failed or bool(run.stop_reason)
         reason = run.stop_reason or ("Array Child Job failed" if failed else "")
         _end(store, parent, "FAILED" if failed else "SUCCEEDED", reason)
-
-
-def _mirror(store: Store, row: Row) -> None:
-    """The nodes of a multi-node job have its status."""
-    if not store.runs[row.name].multinode:
-        return
-    for node in _children(store, row):
-        node.status, node.reason = row.status, row.reason
-        for member in ("startedAt", "stoppedAt"):
-            if member in row.props:
-                node.props[member] = row.props[member]
 
 
 def _forget(store: Store, row: Row) -> None:

@@ -5,15 +5,15 @@ Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_FairsharePolic
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch import paging, tags
 from reconciler.sandbox.batch.messages import Invalid, missing, refusal
 from reconciler.sandbox.batch.store import Json, Row, Store
 from reconciler.sandbox.batch.validate import between, name
 
-_IDENTIFIER = re.compile(r"[0-9A-Za-z_-]+")
+_IDENTIFIER = regex(r"[0-9A-Za-z_-]+")
 KINDS = ("fairsharePolicy", "quotaSharePolicy")
 
 

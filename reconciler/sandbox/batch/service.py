@@ -15,6 +15,7 @@ from reconciler.sandbox.batch import (
     compute_environments,
     consumables,
     fleet,
+    hosts,
     job_definitions,
     job_logs,
     job_queues,
@@ -138,11 +139,17 @@ class Batch:
             self._store.settle()
             return fleet.of(self._store)
 
-    def lose(self, instances: Iterable[str], *, reclaimed: bool = True) -> list[str]:
-        """EC2 instances are terminated; returns those that belong to an environment."""
+    def lose(self, instances: Iterable[str], *, reclaimed: bool = True, how: str = "terminated") -> list[str]:
+        """EC2 instances are terminated, or stopped; returns those that belong to an environment."""
         with self._lock:
             self._store.settle()
-            return running.lose_instances(self._store, instances, reclaimed=reclaimed)
+            return running.lose_instances(self._store, instances, reclaimed=reclaimed, how=how)
+
+    def join(self, cluster: str, instance: str, type_: str, subnet: str) -> bool:
+        """An EC2 instance of the caller's joins a cluster; False if that is not of an UNMANAGED environment."""
+        with self._lock:
+            self._store.settle()
+            return hosts.join(self._store, cluster, instance, type_, subnet)
 
     def reclaim(self, job_or_instance: str) -> list[str]:
         """Spot capacity is taken back: of an instance, or of a job's instances or its Fargate task; what was lost."""
@@ -154,7 +161,11 @@ class Batch:
                 return running.lose_instances(store, [job_or_instance], reclaimed=True)
             if running.interrupt(store, row):
                 return [row.name]
-            return running.lose_instances(store, list(store.runs[row.name].hosts), reclaimed=True)
+            ids = store.runs[row.name].hosts
+            if "parent_node" in row.props:
+                index = row.props["nodeDetails"]["nodeIndex"]
+                ids = store.runs[row.props["parent"]].hosts[index : index + 1]
+            return running.lose_instances(store, list(ids), reclaimed=True)
 
     def write(self, job: str, texts: Sequence[str], container: str = "") -> list[str]:
         """A job that runs writes lines now; returns the group and stream, or the driver. Raises `BatchError`."""

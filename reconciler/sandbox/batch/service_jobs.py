@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from fnmatch import fnmatchcase
 
-from reconciler.sandbox.batch import jobs, outcomes, paging, retry, tags
+from reconciler.sandbox.batch import job_events, jobs, outcomes, paging, retry, tags
 from reconciler.sandbox.batch.messages import BatchError, Invalid, refusal
 from reconciler.sandbox.batch.running import ENDED
 from reconciler.sandbox.batch.settings import Outcome
@@ -135,22 +135,22 @@ def _check_token(store: Store, given: Json) -> None:
 
 def _runnable(store: Store, row: Row) -> None:
     if row.status not in ENDED:
-        row.status, row.reason = "RUNNABLE", ""
+        _change(store, row, "RUNNABLE")
         attempt = len(row.props["attempts"])
         store.after(store.settings.job_to_starting, lambda: _scheduled(store, row, attempt))
 
 
 def _scheduled(store: Store, row: Row, attempt: int) -> None:
     if _current(row, attempt):
-        row.status = "SCHEDULED"
+        _change(store, row, "SCHEDULED")
         store.after(store.settings.service_job_to_running, lambda: _running(store, row, attempt))
 
 
 def _running(store: Store, row: Row, attempt: int) -> None:
     if not _current(row, attempt):
         return
-    row.status = "RUNNING"
     row.props["startedAt"] = store.millis()
+    _change(store, row, "RUNNING")
     script = next(
         (found for pattern, found in store.settings.outcomes.items() if fnmatchcase(row.props["jobName"], pattern)), ()
     )
@@ -166,6 +166,11 @@ def _finished(store: Store, row: Row, attempt: int, outcome: Outcome) -> None:
         _runnable(store, row)
         return
     _end(store, row, "SUCCEEDED" if outcome.exit_code == 0 else "FAILED", outcome.status_reason)
+
+
+def _change(store: Store, row: Row, status: str, reason: str = "") -> None:
+    row.status, row.reason = status, reason
+    job_events.service_changed(store, row, lambda: describe(store, {"jobId": row.name}))
 
 
 def _current(row: Row, attempt: int) -> bool:
@@ -185,8 +190,8 @@ def _record(store: Store, row: Row, reason: str) -> None:
 
 
 def _end(store: Store, row: Row, status: str, reason: str) -> None:
-    row.status, row.reason = status, reason
     row.props["stoppedAt"] = store.millis()
+    _change(store, row, status, reason)
     store.after(store.settings.job_kept, lambda: store.service_jobs.drop(row))
 
 

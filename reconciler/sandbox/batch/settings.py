@@ -7,8 +7,10 @@ nothing and no observation is known, there is a switch in place of a guess, so t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, Literal
+
+from reconciler.model.records import dataclass
 
 
 @dataclass(frozen=True)

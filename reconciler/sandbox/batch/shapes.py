@@ -11,8 +11,9 @@ Source: https://docs.aws.amazon.com/batch/latest/APIReference/API_Operations.htm
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
+
+from reconciler.model.records import dataclass
 
 
 @dataclass(frozen=True)

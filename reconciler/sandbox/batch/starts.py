@@ -44,45 +44,42 @@ def _log(container: Json, task: Task) -> Log:
     return Log(driver, {"awslogs-group": GROUP, **options}, secrets, stream, own)
 
 
-def refused(store: Store, row: Row, *, scripted: bool) -> Outcome | None:
-    """How the attempt ends if its containers, or those of a node, cannot start; None: they start."""
-    for arn in store.runs[row.name].tasks:
-        task = store.tasks.get(arn)
-        node = store.jobs.find(task.job) if task is not None else None
-        if task is None or node is None or task.stopped is not None:
-            continue
-        failure = store.surroundings.cannot_start(_start(store, row, node, task, scripted=scripted))
-        if failure is not None:
-            return Outcome(None, failure.reason, failure.status_reason)
-    return None
+def refused(store: Store, row: Row, task: Task, *, scripted: bool) -> Outcome | None:
+    """How the attempt, or that of the node whose task it is, ends if its containers cannot start; None: they start."""
+    node = store.jobs.find(task.job)
+    if node is None or task.stopped is not None:
+        return None
+    failure = store.surroundings.cannot_start(_start(store, row, node, task, scripted=scripted))
+    return None if failure is None else Outcome(None, failure.reason, failure.status_reason)
 
 
 def _start(store: Store, row: Row, node: Row, task: Task, *, scripted: bool) -> Start:
     environment = store.environments.find(store.runs[row.name].environment or "")
     resources: Json = environment.props.get("computeResources", {}) if environment is not None else {}
     fargate = on_fargate(resources)
-    shape = _shape(node)
-    platform: str = (shape.get("runtimePlatform") or {}).get("cpuArchitecture") or "X86_64"
+    declared = shape(node)
+    platform: str = (declared.get("runtimePlatform") or {}).get("cpuArchitecture") or "X86_64"
     host = store.hosts.get(task.host)
     return Start(
         tuple(_container(store, one, task) for one in containers(node)),
         fargate,
         host.id if host else task.arn.rsplit("/", 1)[-1],
         _ARCHITECTURES[host.machine.architecture if host else platform],
-        shape.get("jobRoleArn") or shape.get("taskRoleArn") or "",
-        shape.get("executionRoleArn") or "",
+        declared.get("jobRoleArn") or declared.get("taskRoleArn") or "",
+        declared.get("executionRoleArn") or "",
         "" if fargate else resources.get("instanceRole", ""),
+        host is not None and host.efa,
         scripted,
     )
 
 
-def _shape(node: Row) -> Json:
+def shape(node: Row) -> Json:
     """The part of a definition that has roles and platform."""
     if "ecsProperties" in node.props:
         task: Json = node.props["ecsProperties"]["taskProperties"][0]
         return task
-    shape: Json = node.props.get("container", {})
-    return shape
+    container: Json = node.props.get("container", {})
+    return container
 
 
 def _container(store: Store, given: Json, task: Task) -> Container:
@@ -90,4 +87,5 @@ def _container(store: Store, given: Json, task: Task) -> Container:
     log = task.logs.get(given["name"]) or _log(given, task)
     secrets = tuple((one["name"], one["valueFrom"]) for one in given.get("secrets") or ())
     missing = any(fnmatchcase(image, pattern) for pattern in store.settings.missing_images)
-    return Container(given["name"], image, log, secrets, missing)
+    devices = (one.get("hostPath", "") for one in (given.get("linuxParameters") or {}).get("devices") or ())
+    return Container(given["name"], image, log, secrets, missing, tuple(devices))

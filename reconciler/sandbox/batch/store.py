@@ -12,10 +12,11 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import count
 from typing import Any
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.batch.messages import exists, missing
 from reconciler.sandbox.batch.settings import Settings
 from reconciler.sandbox.batch.surroundings import Interface, Log, Machine, Surroundings
@@ -71,11 +72,13 @@ class Host:
     machine: Machine
     subnet: str
     zone: str
-    memory: int
+    memory: int = 0
     """What it registers with its cluster, in MiB."""
-    launched: float
-    container_instance: str
+    launched: float = 0
+    container_instance: str = ""
     spot: bool = False
+    efa: bool = False
+    """Whether it was launched with an Elastic Fabric Adapter."""
     old: bool = False
     """From before an infrastructure update: takes no new jobs."""
     joins: bool = True
@@ -122,6 +125,8 @@ class Activity:
     zone: str
     instance: str = ""
     failure: str = ""
+    ended: str = ""
+    """Why the instance was taken out of service, if it was; of a launch nothing."""
 
 
 @dataclass
@@ -159,13 +164,15 @@ class Run:
     consumables: tuple[tuple[str, int], ...] = ()
     environment: str | None = None
     hosts: list[str] = field(default_factory=list)
-    """The instances of the current attempt, the main node's first."""
+    """The instances of the current attempt, node by node."""
     tasks: list[str] = field(default_factory=list)
     """The ECS tasks of the current attempt, the main node's first."""
     waiting_since: float = 0
     turn: int = 0
     """Increased by changes that invalidate earlier events of the job."""
     started: int | None = None
+    dead: set[str] = field(default_factory=set)
+    """The child nodes that have failed in the current attempt."""
     waits_for: set[str] = field(default_factory=set)
     children: list[str] = field(default_factory=list)
     open: int = 0
@@ -298,8 +305,8 @@ class Store:
         self.used: dict[str, float] = {}
         """vCPUs used by jobs, by the ARN of the environment."""
         self.kicked = False
-        self.watched: set[str] = set()
-        """ARNs of queues at which the service looks again."""
+        self.watched: dict[str, tuple[str, float]] = {}
+        """The queues, by ARN, at which the service looks again: the first job when it last looked, and since when."""
         self.waiting_vcpus = 0.0
         """vCPUs of the jobs that wait, while they are placed."""
         self.retry_at = 0.0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
+
+from reconciler.model.records import dataclass
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Machine:
     memory: int
     gpus: int = 0
     architecture: str = "x86_64"
+    efa: bool = False
+    """Whether an Elastic Fabric Adapter can be attached."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,8 @@ class Container:
     secrets: tuple[tuple[str, str], ...] = ()
     """What each environment variable is read from."""
     missing: bool = False
+    devices: tuple[str, ...] = ()
+    """Their paths on the host."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,8 @@ class Start:
     execution_role: str = ""
     profile: str = ""
     """The instance profile of an EC2 instance."""
+    efa: bool = False
+    """The instance has an Elastic Fabric Adapter."""
     scripted: bool = False
     """Somebody has said how the job ends: its images are taken to be there."""
 
@@ -146,6 +154,14 @@ class Surroundings(Protocol):
         """The AMI in a version (a number, `$Default`, `$Latest`) of a template; None if it has none."""
         ...
 
+    def launch_template_trouble(self, id_or_name: str, version: str) -> str:
+        """What AWS Batch cannot use of a version of a template; empty: it can use it."""
+        ...
+
+    def launch_template_efa(self, id_or_name: str, version: str) -> bool:
+        """Whether a version of a template attaches an Elastic Fabric Adapter."""
+        ...
+
     def machines(self, names: Sequence[str]) -> Sequence[Machine]:
         """The instance types of a list of types, families and groups of types, in the order of the list."""
         ...
@@ -158,11 +174,15 @@ class Surroundings(Protocol):
         """The availability zone of a subnet."""
         ...
 
+    def cannot_launch(self, wanted: Launch) -> str:
+        """Why EC2 refuses an instance, as the scaling activity says it; empty: it launches it."""
+        ...
+
     def launch(self, wanted: Launch) -> str:
         """Start an instance; returns its id."""
         ...
 
-    def end(self, instance_id: str, *, reclaimed: bool) -> None:
+    def end(self, instance_id: str, at: float, *, reclaimed: bool) -> None:
         """The instance is terminated, by EC2 if it is ``reclaimed``; nothing if it is already."""
         ...
 

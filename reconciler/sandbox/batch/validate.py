@@ -8,12 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.batch.installed import shapes
 from reconciler.sandbox.batch.messages import BatchError, Invalid
 from reconciler.sandbox.batch.shapes import Member
 from reconciler.sandbox.batch.store import Json
 
-NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)
+NAME = regex(r"[0-9A-Za-z][0-9A-Za-z_-]{0,127}", re.ASCII)
 
 # The service checks these enums itself, and ignores case.
 _OWN_WORDS = frozenset({"RetryAction", "JobStateTimeLimitActionsAction", "ServiceJobRetryAction"})

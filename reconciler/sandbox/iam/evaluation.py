@@ -11,10 +11,11 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.iam import conditions
 from reconciler.sandbox.iam.policies import Context, Statement, matches_action, matches_resource, statements
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 from urllib.parse import unquote
 
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.sandbox.iam import reference
 from reconciler.sandbox.iam.existing import Existing
 from reconciler.sandbox.iam.keys import action_keys, request_tags
@@ -61,7 +63,7 @@ _PASSED: Mapping[str, Mapping[str, str]] = {
     "sns:Subscribe": {"Attributes.SubscriptionRoleArn": "sns.amazonaws.com"},
 }
 _PROFILE = "computeResources.instanceRole"
-_FEEDBACK = re.compile(r"\w+FeedbackRoleArn")
+_FEEDBACK = regex(r"\w+FeedbackRoleArn")
 
 
 @dataclass(frozen=True)

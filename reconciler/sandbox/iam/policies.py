@@ -13,16 +13,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
+
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
 Context: TypeAlias = Mapping[str, tuple[str, ...]]
 """Condition key, in lower case -> its values; a key that the request does not have is missing."""
 
 _VARIABLES_SINCE = "2012-10-17"
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_DEFAULT = re.compile(r"([^,]+?)\s*(?:,\s*'([^']*)')?")
+_VARIABLE = regex(r"\$\{([^}]*)\}")
+_DEFAULT = regex(r"([^,]+?)\s*(?:,\s*'([^']*)')?")
 _LITERAL = {"*": "\x00", "?": "\x01", "$": "$"}
 
 

@@ -8,9 +8,10 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.iam.evaluation import Policies
 from reconciler.sandbox.iam.existing import Existing
 

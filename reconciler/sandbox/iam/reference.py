@@ -7,14 +7,15 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from reconciler.model.patterns import regex
+
 Json = Mapping[str, Any]
-_VARIABLE = re.compile(r"/(\$\{\w+\}|<key>|tag-key)$")
+_VARIABLE = regex(r"/(\$\{\w+\}|<key>|tag-key)$")
 
 
 def of(action: str) -> Json:

@@ -6,9 +6,9 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulateCustomPolicy.htm
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.iam.evaluation import Effect, Policies, Request, evaluate
 from reconciler.sandbox.iam.existing import Existing
 from reconciler.sandbox.iam.policies import Context, matches_action, matches_resource, statements
@@ -16,7 +16,7 @@ from reconciler.sandbox.iam.principals import Session, policies_of
 from reconciler.sandbox.services._documents import parsed
 from reconciler.sandbox.wire import Json, Refusal
 
-_ENTITY = re.compile(r"arn:[^:]+:iam::(\d{12}):(role|user)/(?:.+/)?([^/]+)")
+_ENTITY = regex(r"arn:[^:]+:iam::(\d{12}):(role|user)/(?:.+/)?([^/]+)")
 _DECISIONS = {
     Effect.ALLOW: "allowed",
     Effect.EXPLICIT_DENY: "explicitDeny",

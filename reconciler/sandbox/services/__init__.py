@@ -25,6 +25,16 @@ HAS = frozenset({*MODELS, "s3", "sqs"})
 _ONLY = {
     "cloudtrail": frozenset({"LookupEvents"}),
     "servicequotas": frozenset({"GetServiceQuota", "ListServiceQuotas"}),
+    "ecs": frozenset(
+        {
+            "DescribeClusters",
+            "DescribeContainerInstances",
+            "DescribeTasks",
+            "ListClusters",
+            "ListContainerInstances",
+            "ListTasks",
+        }
+    ),
     "autoscaling": frozenset({"DescribeAutoScalingGroups", "DescribeScalingActivities"}),
 }
 

@@ -6,12 +6,12 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 from __future__ import annotations
 
 import json
-import re
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._hooks import ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
-_BLANK = re.compile(r"\s+")
+_BLANK = regex(r"\s+")
 
 
 def malformed(message: str) -> Refusal:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, TypeAlias, TypeVar
 
+from reconciler.model.records import dataclass
 from reconciler.sandbox.batch.fleet import Fleet
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.services._eventual_consistency import EventualConsistency
@@ -75,8 +76,11 @@ class Account:
     batch_fleet: Callable[[str], Fleet] = lambda _: Fleet((), {}, {})
     """Region -> the machines behind the compute environments there."""
 
-    batch_lose: Callable[[str, Sequence[str]], list[str]] = lambda *_: []
-    """Region, ids of terminated instances -> those that belonged to a compute environment."""
+    batch_lose: Callable[[str, Sequence[str], str], list[str]] = lambda *_: []
+    """Region, ids of instances that were `terminated` or `stopped` -> those that belonged to a compute environment."""
+
+    batch_join: Callable[[str, str, str, str, str], bool] = lambda *_: False
+    """Region, name of a cluster, id, type and subnet of an instance of the caller's that joins it -> whether it may."""
 
     batch_roles: Callable[[], dict[str, dict[str, str]]] = dict
     """Region -> service role by ARN of the compute environments there."""

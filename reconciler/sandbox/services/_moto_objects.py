@@ -1,12 +1,16 @@
-"""Moto's objects that the sandbox makes or changes itself: lines of logs, messages of topics, queues of SQS."""
+"""Moto's objects that the sandbox makes or changes itself: lines of logs, messages of topics, queues of SQS, reasons of
+instances.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.backends import get_backend
 from moto.core.exceptions import ServiceException
+from moto.ec2.models.instances import StateReason
 from moto.logs.models import LogEvent
 from moto.sns.models import Subscription
 
@@ -18,6 +22,15 @@ _by_moto = Subscription.publish
 def log_event(millis: int, text: str) -> Any:
     """A line that is written and ingested at the same time."""
     return LogEvent(millis, {"timestamp": millis, "message": text})
+
+
+def ended(instance: Any, at: float, *, reclaimed: bool = False) -> None:
+    """Write into an instance that has ended who ended it: EC2, if it is ``reclaimed``, or a call of the API."""
+    who = "Service" if reclaimed else "User"
+    instance._reason = f"{who} initiated ({datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} GMT)"  # noqa: SLF001
+    if reclaimed:
+        code = "Server.SpotInstanceTermination"
+        instance.state_reason = StateReason(f"{code}: Spot instance termination", code)
 
 
 def queues(account: str, region: str) -> Any:

@@ -5,8 +5,7 @@ The list is read from moto to its end and cut into pages here, with a token that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from reconciler.model.records import dataclass
 from reconciler.sandbox.services._hooks import ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
@@ -47,6 +46,11 @@ def _json(items: str, limit: str, default: int, most: int) -> Page:
     return Page((items,), token, token, limit, default, most, bad_token=bad)
 
 
+def _autoscaling(items: str, default: int) -> Page:
+    bad = ("InvalidNextToken", "The NextToken value is not valid.")
+    return Page((items,), "NextToken", "NextToken", "MaxRecords", default, 100, bad_token=bad)
+
+
 PAGES: dict[tuple[str, str], Page] = {
     ("iam", "GetAccountAuthorizationDetails"): _iam("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies"),
     ("iam", "ListRoles"): _iam("Roles"),
@@ -70,6 +74,11 @@ PAGES: dict[tuple[str, str], Page] = {
     ("ec2", "DescribeLaunchTemplates"): _ec2("LaunchTemplates", default=200, most=200, cut_at=15),
     ("ec2", "DescribeLaunchTemplateVersions"): _ec2("LaunchTemplateVersions", default=200, most=200, cut_at=15),
     ("ecr", "DescribeRepositories"): _json("repositories", "maxResults", 100, 1000),
+    ("ecs", "ListClusters"): _json("clusterArns", "maxResults", 100, 100),
+    ("ecs", "ListContainerInstances"): _json("containerInstanceArns", "maxResults", 100, 100),
+    ("ecs", "ListTasks"): _json("taskArns", "maxResults", 100, 100),
+    ("autoscaling", "DescribeAutoScalingGroups"): _autoscaling("AutoScalingGroups", 50),
+    ("autoscaling", "DescribeScalingActivities"): _autoscaling("Activities", 100),
     ("logs", "DescribeLogGroups"): _json("logGroups", "limit", 50, 50),
     ("logs", "ListLogGroups"): _json("logGroups", "limit", 50, 1000),
     ("secretsmanager", "ListSecrets"): _json("SecretList", "MaxResults", 100, 100),

@@ -9,18 +9,19 @@ https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-refe
 from __future__ import annotations
 
 import heapq
-import re
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from itertools import count
 from typing import Any, NamedTuple
 
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.sandbox.wire import Json, Refusal, Reply, Request
 
 LONGEST, LONGEST_READS = 20_000, 5_000  # events kept, of those that write and of those that read
-_READS = re.compile(r"(Describe|Get|List|Batch(Get|Check)|Lookup|Simulate|AssumeRole)[A-Z]|AssumeRole")
+_READS = regex(r"(Describe|Get|List|Batch(Get|Check)|Lookup|Simulate|AssumeRole)[A-Z]|AssumeRole")
 _DATA = frozenset(
     {
         ("sns", "Publish"),

@@ -14,13 +14,13 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/logging-using-cloudtrail.
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox import wire
 from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.services._trail import Entry
@@ -35,7 +35,7 @@ _HOMES = {
     "aws-iso": "us-iso-east-1",
     "aws-iso-b": "us-isob-east-1",
 }
-_EC2_NEWER = re.compile(r".*LaunchTemplate.*|ModifySecurityGroupRules|UpdateSecurityGroupRuleDescriptions.*")
+_EC2_NEWER = regex(r".*LaunchTemplate.*|ModifySecurityGroupRules|UpdateSecurityGroupRuleDescriptions.*")
 _EC2_NAMES = {"Resources": "resourcesSet", "Tags": "tagSet", "TagSpecifications": "tagSpecificationSet"}
 _EC2_NAMES |= {"UserIdGroupPairs": "groups", "Groups": "groupSet", "Description": "groupDescription"}
 _EC2_TYPES = {
@@ -45,7 +45,7 @@ _EC2_TYPES = {
     "vpc": "AWS::EC2::VPC",
     "subnet": "AWS::EC2::Subnet",
 }
-_EC2_ID = re.compile(r"(?P<type>sgr?|lt|vpc|subnet)-[0-9a-f]+")
+_EC2_ID = regex(r"(?P<type>sgr?|lt|vpc|subnet)-[0-9a-f]+")
 _NAMED = {
     ("ec2", "KeyName"): "AWS::EC2::KeyPair",
     ("iam", "RoleName"): "AWS::IAM::Role",

@@ -12,7 +12,7 @@ from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("autoscaling")
-_SUCCEEDED = "At {at} an instance was started in response to a difference between desired and actual capacity."
+_STARTED = "an instance was started in response to a difference between desired and actual capacity."
 
 
 @RULES.before("DescribeAutoScalingGroups")
@@ -35,7 +35,7 @@ def activities(call: ServiceCall) -> Json:
         raise Refusal("ValidationError", "AutoScalingGroup name not found - null")
     listed = [_activity(group, one) for group in known if name in (None, group.name) for one in group.activities]
     listed.sort(key=lambda one: one["StartTime"], reverse=True)
-    return {"Activities": listed[: call.params.get("MaxRecords", 100)]}
+    return {"Activities": listed}
 
 
 def _group(call: ServiceCall, group: Any) -> Json:
@@ -78,13 +78,12 @@ def _group(call: ServiceCall, group: Any) -> Json:
 
 def _activity(group: Any, one: Any) -> Json:
     at = datetime.fromtimestamp(one.at, UTC)
+    what = "Terminating EC2 instance" if one.ended else "Launching a new EC2 instance"
     facts: Json = {
         "ActivityId": one.id,
         "AutoScalingGroupName": group.name,
-        "Description": f"Launching a new EC2 instance: {one.instance}"
-        if one.instance
-        else "Launching a new EC2 instance",
-        "Cause": _SUCCEEDED.format(at=f"{at:%Y-%m-%dT%H:%M:%SZ}"),
+        "Description": f"{what}: {one.instance}" if one.instance else what,
+        "Cause": f"At {at:%Y-%m-%dT%H:%M:%SZ} {one.ended or _STARTED}",
         "StartTime": at,
         "EndTime": at,
         "StatusCode": "Failed" if one.failure else "Successful",

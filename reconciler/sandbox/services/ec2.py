@@ -9,14 +9,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
+from reconciler.sandbox.services._moto_objects import ended
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
-_DATE = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
+_CLUSTER = regex(rb"\bECS_CLUSTER=[\"']?([\w-]+)")
+_DATE = regex(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
 
 
 @RULES.after("DescribeImages")
@@ -88,6 +92,18 @@ def instances_are_launched_now(call: ServiceCall, result: Json) -> None:
         one["LaunchTime"] = call.backend.get_instance(one["InstanceId"]).launch_time = now
 
 
+@RULES.after("RunInstances")
+def instances_join_the_cluster_of_their_user_data(call: ServiceCall, result: Json) -> None:
+    """By their user data, as https://docs.aws.amazon.com/AmazonECS/latest/developerguide/bootstrap_container_instance.html
+    has it; an UNMANAGED environment has no other instances.
+    """
+    with suppress(ValueError):
+        named = _CLUSTER.search(base64.b64decode(call.params.get("UserData") or ""))
+        for one in result.get("Instances", ()) if named else ():
+            cluster = named[1].decode() if named else ""
+            call.account.batch_join(call.region, cluster, one["InstanceId"], one["InstanceType"], one["SubnetId"])
+
+
 @RULES.before("DescribeInstances")
 def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
     """Moto lacks the filter for the ARN of the instance profile."""
@@ -106,6 +122,25 @@ def instances_are_found_by_their_profile(call: ServiceCall) -> Json | None:
     return {**result, "Reservations": [one for one in result.get("Reservations", ()) if one["Instances"]]}
 
 
+@RULES.after("DescribeInstances", "DescribeNetworkInterfaces")
+def interfaces_are_named_as_instances_are(call: ServiceCall, result: Json) -> None:
+    """Moto has the private names of us-east-1 for all, also for public addresses; and those are of EC2's own pool.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/hostname-types.html
+    """
+    instances = [one for each in result.get("Reservations", ()) for one in each["Instances"]]
+    found = [*result.get("NetworkInterfaces", ()), *(each for one in instances for each in one["NetworkInterfaces"])]
+    for each in (part for one in found for part in (one, *one.get("PrivateIpAddresses", ()))):
+        if each.get("PrivateDnsName"):
+            zone = "ec2" if call.region == "us-east-1" else f"{call.region}.compute"
+            each["PrivateDnsName"] = f"ip-{each['PrivateIpAddress'].replace('.', '-')}.{zone}.internal"
+        if address := (each.get("Association") or {}).get("PublicIp"):
+            zone = "compute-1" if call.region == "us-east-1" else f"{call.region}.compute"
+            name = f"ec2-{address.replace('.', '-')}.{zone}.amazonaws.com"
+            owner = each["Association"].get("IpOwnerId") if each["Association"].get("AllocationId") else "amazon"
+            each["Association"] |= {"PublicDnsName": name, "IpOwnerId": owner}
+
+
 @RULES.after("DescribeInstances")
 def instances_have_cpu_options(call: ServiceCall, result: Json) -> None:
     """Moto lacks them: the cores of the type, and the threads of each."""
@@ -120,7 +155,42 @@ def instances_have_cpu_options(call: ServiceCall, result: Json) -> None:
             one.setdefault("CpuOptions", {"CoreCount": about["DefaultCores"], "ThreadsPerCore": threads})
 
 
-@RULES.after("TerminateInstances")
+@RULES.after("DescribeInstances")
+def what_runs_has_no_reason(_: ServiceCall, result: Json) -> None:
+    """Moto describes an empty one."""
+    for one in (one for each in result.get("Reservations", ()) for one in each["Instances"]):
+        if not (one.get("StateReason") or {}).get("Code"):
+            one.pop("StateReason", None)
+
+
+@RULES.before("StopInstances")
+def spot_instances_are_not_stopped(call: ServiceCall) -> None:
+    """Those of Auto Scaling groups have requests that end with them."""
+    for group in call.account.batch_fleet(call.region).groups:
+        for host in group.hosts:
+            if host.spot and host.id in call.params["InstanceIds"]:
+                raise Refusal(
+                    "UnsupportedOperation",
+                    f"You can't stop the Spot Instance '{host.id}' because it is associated with a one-time Spot "
+                    "Instance request. You can only stop Spot Instances associated with persistent Spot Instance "
+                    "requests.",
+                )
+
+
+@RULES.before("RebootInstances")
+def hosts_of_jobs_are_not_rebooted(call: ServiceCall) -> None:
+    """What becomes of the jobs on an instance that is rebooted is not played."""
+    known = {host.id for group in call.account.batch_fleet(call.region).groups for host in group.hosts}
+    if known & set(call.params["InstanceIds"]):
+        message = "the sandbox has no ec2:RebootInstances of the instances of a compute environment"
+        raise Refusal("NotImplemented", message, 501)
+
+
+@RULES.after("TerminateInstances", "StopInstances")
 def hosts_of_jobs_are_lost(call: ServiceCall, result: Json) -> None:
     """AWS Batch loses the jobs on an instance of a compute environment with the instance."""
-    call.account.batch_lose(call.region, [one["InstanceId"] for one in result.get("TerminatingInstances", ())])
+    listed = [*result.get("TerminatingInstances", ()), *result.get("StoppingInstances", ())]
+    for one in listed:
+        ended(call.backend.get_instance(one["InstanceId"]), call.now)
+    how = "terminated" if "TerminatingInstances" in result else "stopped"
+    call.account.batch_lose(call.region, [one["InstanceId"] for one in listed], how)

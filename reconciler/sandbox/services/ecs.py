@@ -24,6 +24,8 @@ _CAPABILITIES = (
     "ecs.capability.efs",
     "ecs.capability.efsAuth",
 )
+_MOST = 100
+_STARTED_BY = "aws-batch"
 _AGENT = {"agentVersion": "1.89.3", "agentHash": "a1b2c3d4", "dockerVersion": "DockerVersion: 25.0.8"}
 
 
@@ -41,13 +43,23 @@ def clusters_of_batch_exist(call: ServiceCall) -> Json | None:
     return {**reply, "clusters": [*(_cluster(call, arn) for arn in ours), *reply["clusters"]]}
 
 
+@RULES.before("ListClusters")
+def clusters_of_batch_are_listed(call: ServiceCall) -> Json:
+    """Those of the environments; there are no others."""
+    return {"clusterArns": sorted(call.account.batch_fleet(call.region).clusters)}
+
+
 @RULES.before("ListContainerInstances")
 def container_instances_are_listed(call: ServiceCall) -> Json | None:
-    """Those that have joined a cluster of AWS Batch."""
+    """Those that have joined a cluster of AWS Batch; all of them are ACTIVE."""
     cluster = _ours(call)
     if cluster is None:
         return None
+    if call.params.get("filter"):
+        raise Refusal("NotImplemented", "the sandbox has no filter of ecs:ListContainerInstances", 501)
     hosts = call.account.batch_fleet(call.region).clusters[cluster]
+    if call.params.get("status", "ACTIVE") != "ACTIVE":
+        hosts = []
     return {"containerInstanceArns": [_instance_arn(cluster, host) for host in hosts]}
 
 
@@ -57,6 +69,7 @@ def container_instances_are_described(call: ServiceCall) -> Json | None:
     cluster = _ours(call)
     if cluster is None:
         return None
+    _check_number(call, "containerInstances", "Container instances")
     hosts = {host.container_instance: host for host in call.account.batch_fleet(call.region).clusters[cluster]}
     found, failures = [], []
     for asked in call.params["containerInstances"]:
@@ -71,10 +84,12 @@ def container_instances_are_described(call: ServiceCall) -> Json | None:
 
 @RULES.before("ListTasks")
 def tasks_are_listed(call: ServiceCall) -> Json | None:
-    """Running ones, or with `desiredStatus` those that have stopped in the last hour."""
+    """Running ones, or with `desiredStatus` those that have stopped in the last hour; none is of a service."""
     cluster = _ours(call)
     if cluster is None:
         return None
+    if call.params.get("serviceName"):
+        return {"taskArns": []}
     stopped = call.params.get("desiredStatus", "RUNNING") == "STOPPED"
     tasks = call.account.batch_fleet(call.region).tasks.values()
     wanted = call.params.get("containerInstance", "").rsplit("/", 1)[-1]
@@ -85,6 +100,9 @@ def tasks_are_listed(call: ServiceCall) -> Json | None:
             if task.cluster == cluster
             and (task.stopped is not None) == stopped
             and (not wanted or task.container_instance.endswith(f"/{wanted}"))
+            and call.params.get("family", task.definition) == task.definition
+            and call.params.get("startedBy", _STARTED_BY) == _STARTED_BY
+            and call.params.get("launchType", _launch_type(task)) == _launch_type(task)
         ]
     }
 
@@ -95,6 +113,7 @@ def tasks_are_described(call: ServiceCall) -> Json | None:
     cluster = _ours(call)
     if cluster is None:
         return None
+    _check_number(call, "tasks", "Tasks")
     tasks = {arn.rsplit("/", 1)[-1]: task for arn, task in call.account.batch_fleet(call.region).tasks.items()}
     found, failures = [], []
     for asked in call.params["tasks"]:
@@ -105,6 +124,18 @@ def tasks_are_described(call: ServiceCall) -> Json | None:
         else:
             found.append(_task(call, task))
     return {"tasks": found, "failures": failures}
+
+
+def _check_number(call: ServiceCall, member: str, what: str) -> None:
+    number = len(call.params[member])
+    if number == 0:
+        raise Refusal("InvalidParameterException", f"{what} cannot be empty.")
+    if number > _MOST:
+        raise Refusal("InvalidParameterException", f"{what} should be at most {_MOST}.")
+
+
+def _launch_type(task: Any) -> str:
+    return "EC2" if task.container_instance else "FARGATE"
 
 
 def _ours(call: ServiceCall) -> str | None:
@@ -201,8 +232,8 @@ def _task(call: ServiceCall, task: Any) -> Json:
         "taskDefinitionArn": f"{definitions}/{task.definition}:1",
         "lastStatus": status,
         "desiredStatus": "STOPPED" if task.stopped is not None else "RUNNING",
-        "launchType": "EC2" if task.container_instance else "FARGATE",
-        "startedBy": "aws-batch",
+        "launchType": _launch_type(task),
+        "startedBy": _STARTED_BY,
         "createdAt": _time(task.created),
         "containers": [
             {

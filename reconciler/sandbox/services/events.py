@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.services.iam import changed_at
 from reconciler.sandbox.wire import Json, Refusal
@@ -68,7 +69,7 @@ _NAMES = {
     3: ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
     4: ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
 }
-_SPECIAL = {2: re.compile(r"[?L]|LW|L-\d+|\d+W"), 4: re.compile(r"[?L]|[1-7A-Z]+(L|#[1-5])")}
+_SPECIAL = {2: regex(r"[?L]|LW|L-\d+|\d+W"), 4: regex(r"[?L]|[1-7A-Z]+(L|#[1-5])")}
 
 
 def _is_field(text: str, place: int) -> bool:

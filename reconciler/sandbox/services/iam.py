@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, unquote
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._documents import aws_principals, malformed, parsed, size, statements
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.services._moto import partition_of
@@ -21,7 +22,7 @@ from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("iam")
 
-_PRINCIPAL = re.compile(r"arn:[^:]+:iam::(\d{12}):(role|user)/(?:.+/)?([^/]+)")
+_PRINCIPAL = regex(r"arn:[^:]+:iam::(\d{12}):(role|user)/(?:.+/)?([^/]+)")
 _SERVICE_ROLES = {
     "batch.amazonaws.com": "AWSServiceRoleForBatch",
     "ecs.amazonaws.com": "AWSServiceRoleForECS",

@@ -5,14 +5,13 @@ https://docs.aws.amazon.com/kms/latest/APIReference/API_DescribeKey.html
 
 from __future__ import annotations
 
-import re
-
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.services._moto import partition_of
 
 RULES = Rules("kms")
 
-_MANAGED = re.compile(r"(arn:[^:]+:kms:[^:]+:\d{12}:)?(?P<alias>alias/aws/[a-z0-9-]+)")
+_MANAGED = regex(r"(arn:[^:]+:kms:[^:]+:\d{12}:)?(?P<alias>alias/aws/[a-z0-9-]+)")
 
 
 def key_arn(account: Account, region: str, name: str) -> str | None:

@@ -10,16 +10,16 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteLaunchTemplateV
 from __future__ import annotations
 
 import binascii
-import re
 from base64 import b64decode
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
-_NAME = re.compile(r"[A-Za-z0-9().\-/_]{3,128}")
+_NAME = regex(r"[A-Za-z0-9().\-/_]{3,128}")
 _MAX_USER_DATA = 16384
 _MAX_DELETED_PER_CALL = 200
 

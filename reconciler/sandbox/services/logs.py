@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("logs")
 
 _DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
-_NAME = re.compile(r"[A-Za-z0-9_/.#-]{1,512}")
+_NAME = regex(r"[A-Za-z0-9_/.#-]{1,512}")
 
 
 def _group(call: ServiceCall, name: str) -> Any:

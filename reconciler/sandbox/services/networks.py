@@ -1,6 +1,7 @@
 """Networks in EC2, and where instance types are offered.
 
-Moto's default VPC has no internet gateway, and moto compares the values of this filter without wildcards.
+Moto's default VPC has no internet gateway, moto compares the values of this filter without wildcards, and it lacks the
+tasks that network interfaces are attached to.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/default-vpc-components.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypeOfferings.html
@@ -12,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from reconciler.sandbox import machines
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
-from reconciler.sandbox.wire import Json
+from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
@@ -49,3 +50,25 @@ def offerings_take_wildcards(call: ServiceCall) -> Json | None:
         if place in filters.get("location", (place,))
     ]
     return {"InstanceTypeOfferings": listed}
+
+
+@RULES.after("DescribeNetworkInterfaces")
+def interfaces_of_tasks_are_in_use(call: ServiceCall, result: Json) -> None:
+    """ECS has attached them, and is their owner; those of multi-node jobs and Fargate alike."""
+    ours = _of_tasks(call)
+    for one in result.get("NetworkInterfaces", ()):
+        if one["NetworkInterfaceId"] in ours:
+            one.update(Status="in-use", RequesterManaged=True)
+
+
+@RULES.before("DeleteNetworkInterface")
+def interfaces_of_tasks_are_not_deleted(call: ServiceCall) -> None:
+    """As long as the task does."""
+    wanted = call.params["NetworkInterfaceId"]
+    if wanted in _of_tasks(call):
+        raise Refusal("InvalidParameterValue", f"Network interface '{wanted}' is currently in use.")
+
+
+def _of_tasks(call: ServiceCall) -> set[str]:
+    tasks = call.account.batch_fleet(call.region).tasks.values()
+    return {task.interface.id for task in tasks if task.interface is not None and task.stopped is None}

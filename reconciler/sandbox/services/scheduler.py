@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.services._moto import partition_of
 from reconciler.sandbox.services._schedule_times import moments
@@ -29,7 +30,7 @@ RULES = Rules("scheduler")
 PRINCIPAL = "scheduler.amazonaws.com"
 _DELETION = 5.0
 _MOST_RUNS = 500  # of one schedule after a leap of the clock
-_SUBMIT = re.compile(r"arn:[a-z-]+:scheduler:::aws-sdk:batch:submitJob")
+_SUBMIT = regex(r"arn:[a-z-]+:scheduler:::aws-sdk:batch:submitJob")
 _DEFAULTS: Json = {"State": "ENABLED", "ScheduleExpressionTimezone": "UTC", "ActionAfterCompletion": "NONE"}
 _RETRIES = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 _OPTIONAL = ("Description", "StartDate", "EndDate", "KmsKeyArn")

@@ -12,14 +12,15 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._hooks import Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
 
 RULES = Rules("ec2")
 
 _PROTOCOLS = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
-_TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
-_SPECIAL = re.compile(r"[()\[\]{}+^$|.]")
+_TEXT = regex(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+_SPECIAL = regex(r"[()\[\]{}+^$|.]")
 _SIDES = {True: "egress_rules", False: "ingress_rules"}
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.patterns import regex
 from reconciler.sandbox.services._documents import missing_principal, statements
 from reconciler.sandbox.services._hooks import Account, Rules, ServiceCall
 from reconciler.sandbox.wire import Json, Refusal
@@ -19,7 +20,7 @@ RULES = Rules("sns")
 
 
 _PENDING = "PendingConfirmation"
-_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_ADDRESS = regex(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _SETTABLE = {"RawMessageDelivery", "FilterPolicy", "FilterPolicyScope", "RedrivePolicy", "DeliveryPolicy"}
 _EVENTS = ("confirm", "expire", "leave")
 

@@ -84,6 +84,42 @@ def test_public_reports():
     assert all(one["from"].startswith("https://") for one, _, _ in answers)
 
 
+def situation(case):
+    """The answer to a situation of situations.yaml."""
+    cut = {**case, "reason": case["reason"][: failures.LONGEST]} if case.get("reason") else case
+    job = {**job_of(cut), "isTerminated": case.get("terminated", False), "isCancelled": case.get("cancelled", False)}
+    job |= {"attempts": []} if case.get("attempts") == "none" else {}
+    ended = facts.attempts(job)
+    return failures.of_job(job, ended[-1] if ended else None, case.get("log", ()), pod=facts.is_eks(job))
+
+
+def test_situations():
+    situations = load("situations.yaml")
+    answers = [(case, one.id, one.sure) for case in situations["failed"] for one in [situation(case)]]
+    for place in ("blocked", "activity", "environment"):
+        for case in situations[place]:
+            got = causes.match(place, [("text", case["says"])])
+            answers.append((case, got[0].id if got else "unknown", bool(got) and got[0].certainty == "certain"))
+
+    assert [(case["from"], id_) for case, id_, _ in answers if id_ not in case["want"]] == []
+    assert [case["from"] for case, _, sure in answers if sure and case.get("sure") is False] == []
+    assert len(answers) >= 250
+    best = [case["from"] for case, id_, _ in answers if id_ == case["want"][0]]
+    assert len(best) >= 0.9 * len(answers)
+
+
+def test_a_text_that_is_cut_is_never_taken_for_another():
+    wrong = set()
+    for case in load("situations.yaml")["failed"]:
+        name = "reason" if case.get("reason") else "status"
+        for length in range(40, len(case[name]), 23):
+            one = situation({**case, name: case[name][:length]})
+            if one.sure and one.id not in case["want"]:
+                wrong.add((case["from"], one.id, case[name][:length]))
+
+    assert wrong == set()
+
+
 @pytest.mark.parametrize(
     "change",
     [lambda text: text.upper(), lambda text: text.replace("-", "–").replace("'", "’"), lambda text: f"  {text}\n"],

@@ -93,9 +93,9 @@ def types(*names):
 GROUP = "AWSBatch-ce-asg-1f"
 
 
-def groups(*instances):
-    some = [{"InstanceId": one, "LifecycleState": "InService"} for one in instances]
-    return {"AutoScalingGroups": [{"AutoScalingGroupName": GROUP, "Instances": some}]}
+def groups(*instances, state="InService", **more):
+    some = [{"InstanceId": one, "LifecycleState": state} for one in instances]
+    return {"AutoScalingGroups": [{"AutoScalingGroupName": GROUP, "Instances": some, **more}]}
 
 
 def launch(code, minutes, text=""):
@@ -188,6 +188,10 @@ ALONE = {**JOINED, "ecs:ListContainerInstances": listed(0)}
 MPI = {"numNodes": 4, "mainNode": 0, "nodeRangeProperties": [{"targetNodes": "0:", "container": wants(8)}]}
 QUOTA = "You have requested more vCPU capacity than your current vCPU limit of 0 allows"
 TABLE = {"RouteTables": [{"Associations": [{"SubnetId": "subnet-1"}], "Routes": []}]}
+NAT = {
+    "Associations": [{"SubnetId": "subnet-2"}],
+    "Routes": [{"DestinationCidrBlock": "0.0.0.0/0", "NatGatewayId": "nat-1"}],
+}
 NO_ROUTE = {
     "ec2:DescribeSubnets": {"Subnets": [{"SubnetId": "subnet-1", "VpcId": "vpc-1"}]},
     "ec2:DescribeRouteTables": TABLE,
@@ -309,6 +313,17 @@ WAITING = {
     "nothing joined": (ALONE, ["nothing-joined"], ""),
     "no route": ({**ALONE, **NO_ROUTE}, ["nothing-joined", "no-way-out"], ""),
     "public without addresses": ({**ALONE, **NO_ROUTE, **PUBLIC}, ["nothing-joined", "no-way-out"], ""),
+    "no route in one of two subnets": (
+        {
+            **ALONE,
+            **NO_ROUTE,
+            **environments(environment(subnets=["subnet-1", "subnet-2"])),
+            "ec2:DescribeSubnets": {"Subnets": [{"SubnetId": f"subnet-{n}", "VpcId": "vpc-1"} for n in (1, 2)]},
+            "ec2:DescribeRouteTables": {"RouteTables": [*TABLE["RouteTables"], NAT]},
+        },
+        ["nothing-joined", "no-way-out"],
+        "",
+    ),
     "no egress": ({**ALONE, **EGRESS}, ["no-way-out", "nothing-joined"], ""),
     "role without the policy": ({**ALONE, **PROFILE}, ["instance-role", "nothing-joined"], ""),
     "user data of another cluster": (
@@ -321,6 +336,24 @@ WAITING = {
         },
         ["nothing-joined", "other-cluster"],
         "",
+    ),
+    "user data without MIME": (
+        {
+            **ALONE,
+            **environments(TEMPLATE),
+            "ec2:DescribeLaunchTemplateVersions": {
+                "LaunchTemplateVersions": [
+                    {"LaunchTemplateName": "lt", "LaunchTemplateData": {"UserData": "IyEvYmluL3No"}}
+                ]
+            },
+        },
+        ["nothing-joined", "user-data"],
+        "",
+    ),
+    "an unmanaged environment without instances": (
+        environments({**environment(), "type": "UNMANAGED"}),
+        ["nothing-joined"],
+        "autoscaling",
     ),
     "agent": (
         {**JOINED, "ecs:DescribeContainerInstances": hosts(7800, connected=False)},
@@ -368,6 +401,37 @@ WAITING = {
         ["waiting-turn"],
         "",
     ),
+    "the next, environment full": (
+        {**environments(environment(desiredvCpus=16)), **JOINED, "ecs:DescribeContainerInstances": hosts(7800)},
+        ["waiting-turn"],
+        "",
+    ),
+    "launches fail with a new text": (
+        {"autoscaling:DescribeScalingActivities": {"Activities": [launch("Failed", 1, "never seen")]}},
+        ["unknown"],
+        "",
+    ),
+    "the only instance is ending": (
+        {**ALONE, "autoscaling:DescribeAutoScalingGroups": groups("i-0", state="Terminating")},
+        ["unknown"],
+        "",
+    ),
+    "nothing may run": (
+        environments(environment(maxvCpus=0, allocationStrategy="BEST_FIT_PROGRESSIVE")),
+        ["max-vcpus"],
+        "autoscaling",
+    ),
+    "small instances, the types are not known": (
+        {
+            **described(job(container=wants(1, 12000))),
+            **environments(environment(instanceTypes=["m5.large", "m5.xlarge"])),
+            **JOINED,
+            "ecs:DescribeContainerInstances": hosts(7800),
+            "ec2:DescribeInstanceTypes": DENIED,
+        },
+        ["memory-edge"],
+        "",
+    ),
     "behind one that is blocked": (
         {"batch:GetJobQueueSnapshot": front(HEAD, ID), **described(job(), {**job(statusReason=SIZE), "jobId": HEAD})},
         ["nothing-fits", "waiting-turn"],
@@ -394,6 +458,12 @@ WAITING = {
             "batch:DescribeConsumableResource": {"availableQuantity": 1},
         },
         ["consumable-resource"],
+        "cloudtrail",
+    ),
+    "for Fargate, on EC2": (described(job(platformCapabilities=["FARGATE"])), ["nothing-fits"], "ec2"),
+    "for EC2, on Fargate": (
+        {**described(job(platformCapabilities=["EC2"])), **environments(environment(type="FARGATE_SPOT"))},
+        ["nothing-fits"],
         "cloudtrail",
     ),
     "Fargate": (environments(environment(type="FARGATE")), ["unknown"], "autoscaling"),
@@ -481,6 +551,37 @@ def test_certainty():
 
     assert edge.causes[0].certainty is Certainty.hint
     assert sure.causes[0].certainty is Certainty.certain
+    unsure, _ = of_job(WAITING["small instances, the types are not known"][0])
+    assert unsure.causes[0].certainty is Certainty.hint and "ec2:DescribeInstanceTypes" in {
+        one.permission for one in unsure.unread
+    }
+    new, _ = of_job(WAITING["launches fail with a new text"][0])
+    assert [one.value for one in new.causes[0].evidence] == ["never seen"]
+
+
+def test_a_subnet_without_a_way_out_is_a_hint_beside_one_that_has_one():
+    found, _ = of_job(WAITING["no route in one of two subnets"][0])
+    every, _ = of_job(WAITING["no route"][0])
+
+    assert found.causes[1].certainty is Certainty.hint and "subnet-1 have" in found.causes[1].message
+    assert every.causes[1].certainty is Certainty.likely
+
+
+def test_launches_that_failed_long_ago():
+    old = {"autoscaling:DescribeScalingActivities": {"Activities": [launch("Failed", 600, QUOTA)]}}
+    idle = {**old, "autoscaling:DescribeAutoScalingGroups": groups(DesiredCapacity=0)}
+    trying = {**old, "autoscaling:DescribeAutoScalingGroups": groups(DesiredCapacity=2)}
+
+    assert [(one.id, one.certainty) for one in of_job(idle)[0].causes] == [("vcpu-quota", Certainty.likely)]
+    assert [(one.id, one.certainty) for one in of_job(trying)[0].causes] == [("vcpu-quota", Certainty.certain)]
+    assert [one.id for one in ask("computeEnvironments", "ce", idle)[0].causes] == ["none"]
+    assert [one.id for one in ask("computeEnvironments", "ce", trying)[0].causes] == ["vcpu-quota"]
+    raised = [
+        launch("Failed", 1, "We currently do not have sufficient m5.large capacity"),
+        launch("Failed", 600, QUOTA),
+    ]
+    newest = {"autoscaling:DescribeScalingActivities": {"Activities": raised}}
+    assert [one.id for one in of_job(newest)[0].causes] == ["no-capacity"]
 
 
 def attempt(status=EXITED, **container):
@@ -503,6 +604,11 @@ SPOT = {
 }
 TASK = "arn:aws:ecs:eu-west-1:123456789012:task/AWSBatch-ce-1/0a"
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/app:9"
+STREAM = (
+    "CannotStartContainerError: Error response from daemon: failed to create task for container: failed to initialize "
+    "logging driver: failed to create Cloudwatch log stream: operation error CloudWatch Logs: CreateLogStream, https "
+    "response error StatusCode: 400"
+)[:255]
 CUT = "CannotPullContainerError: failed to register layer: write /" + "x" * 200
 
 
@@ -531,6 +637,13 @@ FAILED = {
         described(failed(attempt("Task failed to start", reason=CUT, taskArn=TASK)))
         | {"ecs:DescribeTasks": {"tasks": [{"containers": [{"reason": f"{CUT}: no space left on device"}]}]}},
         ["image-disk"],
+    ),
+    "the cause is beyond the cut": (
+        described(failed(attempt("Task failed to start", reason=STREAM, taskArn=TASK)))
+        | {
+            "ecs:DescribeTasks": {"tasks": [{"containers": [{"reason": f"{STREAM}, ResourceNotFoundException: gone"}]}]}
+        },
+        ["log-group-missing"],
     ),
     "cut, and gone in ECS": (described(failed(attempt("Task failed to start", reason=CUT, taskArn=TASK))), ["unknown"]),
     "the repository knows": (
@@ -574,6 +687,39 @@ FAILED = {
         ),
         ["app-exit"],
     ),
+    "no list of attempts": (
+        described(
+            {**failed(), "container": {**wants(), "exitCode": 1, "reason": "OutOfMemoryError: Container killed"}}
+        ),
+        ["oom"],
+    ),
+    "a reason of the job alone": (
+        described({**failed(attempt("", exitCode=137)), "statusReason": LOST["statusReason"]}) | SPOT,
+        ["host-lost"],
+    ),
+    "the log of the container that failed": (
+        described(
+            failed(
+                {
+                    "statusReason": EXITED,
+                    "taskProperties": [
+                        {
+                            "containers": [
+                                {"exitCode": 0, "logStreamName": "d/side/1"},
+                                {"exitCode": 1, "logStreamName": "d/main/1"},
+                            ]
+                        }
+                    ],
+                }
+            )
+        )
+        | {
+            "logs:GetLogEvents": lambda params: {
+                "events": [{"message": "exec format error"}] if params["logStreamName"] == "d/main/1" else []
+            }
+        },
+        ["exec-format"],
+    ),
     "a pod": (
         described(
             job(
@@ -608,7 +754,9 @@ def test_what_the_retry_rules_made_of_each_attempt():
     assert [one.id for one in found.causes] == ["oom"]
 
     ended, _ = of_job(described(failed(attempt(exitCode=137), isTerminated=True, retryStrategy=STRATEGY)))
-    assert ended.attempts[-1].because == "a terminated job is not retried"
+    assert (ended.attempts[-1].cause, ended.attempts[-1].because) == ("terminated", "a terminated job is not retried")
+    before, _ = of_job(described(failed(attempt(exitCode=1), isTerminated=True, retryStrategy=STRATEGY)))
+    assert before.attempts[-1].cause == "app-exit"
 
 
 def test_the_environment_in_which_a_job_ran():
@@ -641,6 +789,18 @@ def test_other_states_of_jobs():
         found, made = of_job(described(job(status)))
         assert [one.id for one in found.causes] == ["none"] and made == ["batch:DescribeJobs"]
 
+    desktop = described(job("RUNNING", container=wants(logStreamName="d/default/1")))
+    licence = {"logs:GetLogEvents": {"events": [{"message": "no license available"}]}}
+    assert [one.id for one in of_job(desktop | licence)[0].causes] == ["dcv-licence"]
+    quiet = {"logs:GetLogEvents": {"events": [{"message": "an error occurred (AccessDenied) when calling"}]}}
+    assert [one.id for one in of_job(desktop | quiet)[0].causes] == ["none"]
+
+    undone = attempt("Your Spot Task was interrupted.", exitCode=0)
+    (spot,) = of_job(described(job("SUCCEEDED", attempts=[undone])))[0].causes
+    assert spot.id == "fargate-spot" and "may be incomplete" in spot.message
+    done = described(job("SUCCEEDED", attempts=[LOST, attempt(exitCode=0)]))
+    assert [one.id for one in of_job(done)[0].causes] == ["none"]
+
     waits = described(job("PENDING", dependsOn=[{"jobId": HEAD}]), {**job("RUNNABLE"), "jobId": HEAD})
     assert [one.id for one in of_job(waits)[0].causes] == ["dependency"]
     after = described(job("PENDING", dependsOn=[{"type": "SEQUENTIAL"}]))
@@ -668,21 +828,36 @@ def test_other_states_of_jobs():
     }
     found, _ = of_job({"batch:DescribeJobs": {"jobs": []}, "batch:DescribeServiceJob": service})
     assert [one.id for one in found.causes] == ["service-env-max"]
+    ended = "Terminated by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+    limited = {**service, "status": "FAILED", "statusReason": ended, "isTerminated": True}
+    found, _ = of_job({"batch:DescribeJobs": {"jobs": []}, "batch:DescribeServiceJob": limited})
+    assert [one.id for one in found.causes] == ["time-limit-action", "no-capacity"]
+    attempts = [{"statusReason": "AlgorithmError: exit code 1"}]
+    algorithm = {**service, "status": "FAILED", "statusReason": "", "attempts": attempts}
+    found, _ = of_job({"batch:DescribeJobs": {"jobs": []}, "batch:DescribeServiceJob": algorithm})
+    assert found.causes[0].id == "unknown" and found.causes[0].evidence[-1].value == attempts[0]["statusReason"]
 
 
 def test_queues():
     def of_queue(replies):
         return ask("jobQueues", "q", replies)[0]
 
-    healthy = of_queue({})
+    idle = {"batch:GetJobQueueSnapshot": front()}
+    healthy = of_queue(idle)
     assert ([one.id for one in healthy.causes], healthy.state, healthy.notes) == (["none"], "VALID", ("0 RUNNABLE",))
+    unsure = of_queue({"batch:GetJobQueueSnapshot": DENIED}).causes[0]
+    assert (unsure.id, unsure.certainty) == ("none", Certainty.likely)
+    full = {"batch:GetJobQueueSnapshot": front(f"{ID}:2"), **environments(environment(desiredvCpus=16))}
+    found = of_queue(described({**job(), "jobId": f"{ID}:2"}) | full)  # lists have no children of arrays
+    assert [(one.id, one.about) for one in found.causes] == [("waiting-turn", f"job {ID}:2")]
+    assert [one.value for one in found.causes[0].settings] == [17]
     waiting = {"batch:ListJobs": {"jobSummaryList": [{"jobId": ID, "createdAt": millis(60), "statusReason": SIZE}]}}
     found = of_queue(waiting | described(job(statusReason=SIZE, container=wants(1, 9000))))
     assert [one.id for one in found.causes] == ["nothing-fits"] and found.causes[0].about == f"job {ID}"
     young = {"batch:ListJobs": {"jobSummaryList": [{"jobId": ID, "createdAt": millis(1)}]}}
     assert [one.id for one in of_queue(young).causes] == ["none"]
     broken = environment("bad", "INVALID", reason="CLIENT_ERROR - Clusters can not be blank.")
-    found = of_queue(environments(environment(), broken))
+    found = of_queue(environments(environment(), broken) | idle)
     assert [(one.id, one.about) for one in found.causes] == [("cluster-gone", "environment bad")]
     assert ask("jobQueues", "q", {"batch:DescribeJobQueues": {"jobQueues": []}})[0] is None
 
@@ -726,9 +901,13 @@ def test_environments():
         "ec2:DescribeSpotFleetRequests": {"SpotFleetRequestConfigs": [fleet]},
         "ec2:DescribeSpotFleetRequestHistory": history,
     }
-    assert [one.id for one in of_environment(environment(type="SPOT", spotIamFleetRole="r"), spot).causes] == [
-        "vcpu-quota"
-    ]
+    on_spot = environment(type="SPOT", spotIamFleetRole="r")
+    assert [one.id for one in of_environment(on_spot, spot).causes] == ["vcpu-quota"]
+    price = {"EventType": "information", "EventInformation": {"EventSubType": "launchSpecUnusable"}}
+    launched = {"EventType": "instanceChange", "EventInformation": {"EventSubType": "launched"}}
+    for records, expected in (([launched, price], "spot-price"), ([price, launched], "none")):
+        history["HistoryRecords"] = records
+        assert [one.id for one in of_environment(on_spot, spot).causes] == [expected]
 
 
 def test_the_newest_job_of_a_definition():

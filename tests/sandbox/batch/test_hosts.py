@@ -6,7 +6,7 @@ The lines of the reference are those of operating.md: 1.1, 1.2, 2.1 and 3.3.
 import pytest
 
 from reconciler.sandbox.batch import attempts, placement
-from tests.sandbox.batch_desk import Desk, container
+from tests.sandbox.batch_desk import ROLE, Desk, container
 
 
 def needs(vcpus=1, memory=1024, gpus=0, **more):
@@ -118,6 +118,39 @@ def test_a_quota_is_told_by_activities_alone(desk):
     assert "VcpuLimitExceeded" in desk.batch.fleet().groups[0].activities[-1].failure
 
 
+def test_a_type_that_no_zone_has_is_unsupported(desk, monkeypatch):
+    """With the reason of https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html."""
+    monkeypatch.setattr(desk.world, "offers", lambda machine, subnet: machine != "m5.large")
+    desk.environment(resources={"instanceTypes": ["m5.large"]})
+    seen = start(desk)
+    assert (seen["status"], seen["statusReason"]) == ("RUNNABLE", placement.UNSUPPORTED)
+    assert "(m5.large) is not supported" in desk.batch.fleet().groups[0].activities[-1].failure
+
+
+def test_spot_has_failures_of_its_own(desk):
+    """Another quota, another text; only Spot is taken back, whatever is said to be (1.1, I)."""
+    spot = {"type": "SPOT", "allocationStrategy": "SPOT_CAPACITY_OPTIMIZED", "instanceTypes": ["m5.large"]}
+    for setting, code in (("vcpu_quotas", "MaxSpotInstanceCountExceeded"), ("no_capacity", "UnfulfillableCapacity")):
+        desk.settings.change({setting: {"m5.*": 0} if setting == "vcpu_quotas" else ["*"]})
+        desk.environment(setting.replace("_", "-"), resources=spot)
+        seen = start(desk, environment=setting.replace("_", "-"))
+        failure = desk.batch.fleet().groups[-1].activities[-1].failure
+        assert failure.startswith(f"Could not launch Spot Instances. {code} - ")
+        assert ("statusReason" in seen) == (code == "UnfulfillableCapacity")
+        desk.settings.change({"vcpu_quotas": {}, "no_capacity": []})
+
+
+def test_a_stopped_instance_is_lost_too(desk):
+    desk.environment()
+    seen = start(desk, wait=200)
+    (lost,) = desk.world.running
+    desk.batch.lose([lost], reclaimed=False, how="stopped")
+    reason = desk.see_job(seen["jobId"])["attempts"][0]["statusReason"]
+    (ended,) = [one for one in desk.batch.fleet().groups[0].activities if one.ended]
+
+    assert (reason, ended.instance) == (f"Host EC2 (instance {lost}) stopped.", lost)
+
+
 def test_instances_that_do_not_join_make_the_environment_invalid(desk):
     """First nothing, then UNDETERMINED, at last an environment that is INVALID."""
     desk.settings.unjoined = ["ce"]
@@ -134,6 +167,25 @@ def test_instances_that_do_not_join_make_the_environment_invalid(desk):
     assert not types(desk)
     desk.wait(1000)
     assert desk.see_job(seen["jobId"])["statusReason"] == placement.ALL_INVALID
+
+
+def test_an_unmanaged_environment_has_the_instances_that_join_it(desk):
+    """AWS Batch launches none, so that a job waits for somebody's own (1.2, `nothing-joined`)."""
+    desk.client.create_compute_environment(computeEnvironmentName="own", type="UNMANAGED", serviceRole=ROLE)
+    desk.wait(60)
+    seen = start(desk, environment="own")
+    assert (seen["status"], desk.world.running) == ("RUNNABLE", {})
+    cluster = desk.see_environment("own")["ecsClusterArn"].rpartition("/")[2]
+    assert not desk.batch.join("other", "i-1", "m5.large", "subnet-1")
+    assert desk.batch.join(cluster, "i-1", "m5.large", "subnet-1")
+    desk.wait(200)
+    seen = desk.see_job(seen["jobId"])
+    assert (seen["status"], [one.id for one in next(iter(desk.batch.fleet().clusters.values()))]) == (
+        "RUNNING",
+        ["i-1"],
+    )
+    desk.batch.lose(["i-1"], reclaimed=False)
+    assert desk.see_job(seen["jobId"])["statusReason"] == "Host EC2 (instance i-1) terminated."
 
 
 def test_a_lost_instance_is_named(desk):

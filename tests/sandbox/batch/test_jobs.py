@@ -163,6 +163,14 @@ def test_a_job_too_large_for_every_environment_says_so(stack):
     stack.wait(200)
 
     assert [status(stack, job) for job in jobs] == ["RUNNABLE", "FAILED", "RUNNABLE"]
+    told = f"Canceled by JobStateTimeLimit action due to reason: {reason}"
+    assert stack.see_job(jobs[1])["statusReason"] == told
+    stack.client.update_job_queue(jobQueue="q", jobStateTimeLimitActions=[{**limit, "maxTimeSeconds": 900}])
+    second = submit(stack, jobQueue="q", containerOverrides=overrides)
+    stack.wait(800)
+    assert [status(stack, job) for job in (jobs[0], second)] == ["FAILED", "RUNNABLE"]
+    stack.wait(1000)
+    assert stack.see_job(second)["statusReason"] == told
 
 
 def test_fargate_jobs_run_on_fargate(stack):
@@ -427,6 +435,32 @@ def test_nodes(desk):
     assert (status(desk, stuck), status(desk, job)) == ("RUNNABLE", "SUCCEEDED")
     assert [one["jobId"] for one in nodes] == [f"{job}#{index}" for index in range(3)]
     assert [one["nodeProperties"]["isMainNode"] for one in nodes] == [True, False, False]
+
+
+def test_a_child_node_may_die(desk):
+    """The job goes on, and no attempt is lost; with the main node, here the last, the attempt is."""
+    desk.environment(resources={"instanceTypes": ["m5.large"]})
+    desk.queue()
+    desk.settings.outcomes = {"mn": ["runs-on"]}
+    ranges = [{"targetNodes": "0:", "container": container()}]
+    properties = {"numNodes": 3, "mainNode": 2, "nodeRangeProperties": ranges}
+    retries = {"attempts": 2}
+    desk.client.register_job_definition(
+        jobDefinitionName="mn", type="multinode", nodeProperties=properties, retryStrategy=retries
+    )
+    job = submit(desk, jobDefinition="mn")
+    desk.wait(200)
+    (lost,) = desk.batch.reclaim(f"{job}#1")
+    child, main = desk.see_job(f"{job}#1"), desk.see_job(f"{job}#2")
+    assert [status(desk, one) for one in (job, f"{job}#0", f"{job}#2")] == ["RUNNING"] * 3
+    assert (child["status"], child["statusReason"]) == ("FAILED", f"Host EC2 (instance {lost}) terminated.")
+    assert len(child["attempts"]) == 1 and not desk.see_job(job)["attempts"]
+    desk.batch.reclaim(f"{job}#2")
+    (attempt,) = desk.see_job(job)["attempts"]
+    assert attempt["container"]["taskArn"] == main["container"]["taskArn"]
+    desk.wait(300)
+    assert [status(desk, f"{job}#{index}") for index in range(3)] == ["RUNNING"] * 3
+    assert "stoppedAt" not in desk.see_job(f"{job}#1")
 
 
 # --- retries ---------------------------------------------------------------------------------------------------------

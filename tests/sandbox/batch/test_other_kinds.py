@@ -319,6 +319,7 @@ def test_the_life_of_a_service_job(desk):
     queue_on(desk, quota=False)
     desk.settings.outcomes = {"train": [{"exitCode": 1, "statusReason": "Capacity: no"}, {"exitCode": 0}]}
     strategy = {"attempts": 3, "evaluateOnExit": [{"action": "RETRY", "onStatusReason": "Capacity: no"}]}
+    desk.world.events = []
     job = desk.client.submit_service_job(**SERVICE_JOB, retryStrategy=strategy)["jobId"]
     desk.wait(40)
     listed = desk.client.list_service_jobs(jobQueue="sage")["jobSummaryList"]
@@ -327,6 +328,11 @@ def test_the_life_of_a_service_job(desk):
     seen = desk.client.describe_service_job(jobId=job)
 
     assert (seen["status"], len(seen["attempts"])) == ("SUCCEEDED", 2)
+    assert {kind for kind, _, _ in desk.world.events} == {"Batch Service Job State Change"}
+    states = [detail["status"] for _, _, detail in desk.world.events]
+    assert states == ["RUNNABLE", "SCHEDULED", "RUNNING", "RUNNABLE", "SCHEDULED", "RUNNING", states[-1]]
+    assert states[-1] == desk.client.describe_service_job(jobId=job)["status"]
+    assert not {"tags", "serviceRequestPayload"} & desk.world.events[-1][2].keys()
 
 
 def test_service_jobs_are_terminated_and_reprioritised(desk):

@@ -8,9 +8,11 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox.batch_desk import ACCOUNT, container
+from tests.support.long import together
 
 FEW = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "1024"}]
 MORE = [{"type": "VCPU", "value": "4"}]
+FARGATE = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}]
 
 
 @pytest.fixture
@@ -57,13 +59,13 @@ def test_containers_of_a_task_are_changed_by_name(stack):
 
 def test_containers_of_a_pod_are_changed(stack):
     """The only one needs no name; requests beside limits, and labels, are added."""
-    changed = {"args": ["y"], "env": [{"name": "A", "value": "1"}], "resources": {"requests": {"cpu": "2"}}}
+    changed = {"args": ["y"], "env": [{"name": "A", "value": "1"}], "resources": {"requests": {"cpu": "0.5"}}}
     wanted = {"podProperties": {"containers": [changed], "metadata": {"labels": {"a": "b"}}}}
     pod = stack.see_job(submit(stack, "pod", eksPropertiesOverride=wanted))["eksProperties"]["podProperties"]
     (one,) = pod["containers"]
     assert (one["args"], one["env"], one["image"]) == (["y"], [{"name": "A", "value": "1"}], "busybox")
     assert one["resources"]["limits"]["cpu"] == "1"
-    assert (one["resources"]["requests"]["cpu"], pod["metadata"]["labels"]) == ("2", {"a": "b"})
+    assert (one["resources"]["requests"]["cpu"], pod["metadata"]["labels"]) == ("0.5", {"a": "b"})
 
 
 def test_ranges_of_nodes_are_changed(stack):
@@ -77,6 +79,74 @@ def test_ranges_of_nodes_are_changed(stack):
     assert stack.see_job(job)["status"] == "RUNNABLE"
     types = sorted(one.type for one in stack.world.running.values())
     assert types == ["c6i.large", "c6i.large", "c6i.xlarge", "c6i.xlarge"]
+
+
+def amounts(**values):
+    return {"resourceRequirements": [{"type": kind, "value": value} for kind, value in values.items()]}
+
+
+def nodes(**values):
+    return {"nodeOverrides": {"nodePropertyOverrides": [{"targetNodes": "0:", **values}]}}
+
+
+REFUSED = [
+    ("job", {"containerOverrides": amounts(VCPU="many")}, "Please provide a numeric value"),
+    ("job", {"containerOverrides": amounts(VCPU="0.5")}, "Please provide a numeric value"),
+    ("job", {"containerOverrides": amounts(VCPU="0")}, "vCPU must be at least 1"),
+    ("job", {"containerOverrides": amounts(MEMORY="1")}, "Memory must be at least 4"),
+    ("job", {"containerOverrides": {"environment": [{"name": "AWS_BATCH_X", "value": "1"}]}}, "start with AWS_BATCH"),
+    ("job", {"dependsOn": [{"type": "SEQUENTIAL"}]}, "array jobs only"),
+    (
+        "far",
+        {"containerOverrides": amounts(VCPU="3")},
+        "Fargate resource requirements (3.00 vCPU, 2048 MiB) not valid.",
+    ),
+    ("far", {"containerOverrides": amounts(GPU="1")}, "GPU is not applicable for Fargate."),
+    ("far", {"containerOverrides": {"vcpus": 1}}, "vcpus is not applicable for Fargate."),
+    (
+        "task",
+        {"ecsPropertiesOverride": {"taskProperties": [{"containers": [{"name": "main", **amounts(MEMORY="1")}]}]}},
+        "at least 4",
+    ),
+    (
+        "pod",
+        {"eksPropertiesOverride": {"podProperties": {"containers": [{"resources": {"limits": {"cpu": "0.1"}}}]}}},
+        "0.25",
+    ),
+    ("nodes", nodes(containerOverrides=amounts(VCPU="0")), "vCPU must be at least 1"),
+    ("nodes", nodes(targetNodes="2:9"), "2:9 is not a valid range"),
+    ("nodes", {"nodeOverrides": {"numNodes": 0}}, "numNodes 0 does not fit"),
+    ("nodes", {"arrayProperties": {"size": 2}}, "not applicable for multi-node jobs"),
+    ("fixed", {"nodeOverrides": {"numNodes": 3}}, "numNodes 3 does not fit"),
+]
+"""What a definition could not have, no override makes; of nodes there are others only in an open range."""
+
+
+def test_what_overrides_cannot_make(stack):
+    """A refusal, not a job that never starts (github.com/Netflix/metaflow/issues/749)."""
+    register = stack.client.register_job_definition
+    here = container(executionRoleArn=f"arn:aws:iam::{ACCOUNT}:role/x", resourceRequirements=FARGATE)
+    register(jobDefinitionName="far", type="container", containerProperties=here, platformCapabilities=["FARGATE"])
+    ranges = [{"targetNodes": "0:1", "container": container()}]
+    properties = {"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges}
+    register(jobDefinitionName="fixed", type="multinode", nodeProperties=properties)
+
+    def refused(definition, given, text):
+        asked = {"jobName": "j", "jobQueue": "q", "jobDefinition": definition, **given}
+        assert text in stack.refused(stack.client.submit_job, **asked)
+
+    together(refused, REFUSED)
+    first = {size: submit(stack, arrayProperties={"size": size}) for size in (2, 3)}
+    alone = submit(stack)
+    for other in (first[3], alone):
+        given = {"arrayProperties": {"size": 2}, "dependsOn": [{"jobId": other, "type": "N_TO_N"}]}
+        refused("job", given, "an array of the same size, 2")
+    submit(stack, arrayProperties={"size": 2}, dependsOn=[{"jobId": first[2], "type": "N_TO_N"}])
+    long = submit(stack, containerOverrides={"environment": [{"name": "A", "value": "x" * 8200}]})
+    stack.wait(5)
+    seen = stack.see_job(long)
+    assert (seen["status"], seen["attempts"]) == ("FAILED", [])
+    assert seen["statusReason"] == "Container Overrides length must be at most 8192"
 
 
 def test_an_array_ends_with_its_parent(stack):

@@ -135,7 +135,7 @@ def test_instances_of_a_compute_environment_hold_their_groups(sandbox, ec2, grou
     assert {one["Attachment"]["InstanceId"] for one in holders} == set(instances)
     refused("DependencyViolation", "", ec2.delete_security_group, GroupId=held)
     for instance in instances:
-        world.end(instance, reclaimed=False)
+        world.end(instance, 0, reclaimed=False)
     ec2.delete_security_group(GroupId=held)
 
 
@@ -486,7 +486,7 @@ def test_instances_of_a_compute_environment_hold_their_placement_group(sandbox, 
     instance = world.launch(Launch("compute-0", "AWSBatch-compute-0-asg-1", "m5.large", subnet, placement="p"))
 
     refused("InvalidPlacementGroup.InUse", "is in use", ec2.delete_placement_group, GroupName="p")
-    world.end(instance, reclaimed=False)
+    world.end(instance, 0, reclaimed=False)
     ec2.delete_placement_group(GroupName="p")
 
 
@@ -526,9 +526,14 @@ def test_placement_groups_take_what_suits_their_strategy(ec2, refused, member):
     refused("InvalidParameterCombination", next(iter(member)), call, GroupName="p", Strategy="cluster", **member)
 
 
+def an_image(ec2):
+    """One of those that moto has; to be told all of them takes a second."""
+    return ec2.describe_images(Filters=[{"Name": "name", "Values": ["amzn-ami-hvm-*"]}])["Images"][0]["ImageId"]
+
+
 def test_instances_show_their_cores_and_threads(ec2):
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CpuOptions.html: vCPUs are cores times threads."""
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = an_image(ec2)
     for kind in ("m5.large", "c7g.large"):
         ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, InstanceType=kind)
     found = [one for each in ec2.describe_instances()["Reservations"] for one in each["Instances"]]
@@ -539,9 +544,30 @@ def test_instances_show_their_cores_and_threads(ec2):
     }
 
 
+def test_interfaces_have_the_names_of_their_instance(ec2):
+    """https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html, its first example."""
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)
+    (one,) = ec2.describe_instances()["Reservations"][0]["Instances"]
+    (interface,) = one["NetworkInterfaces"]
+    (listed,) = ec2.describe_network_interfaces(NetworkInterfaceIds=[interface["NetworkInterfaceId"]])[
+        "NetworkInterfaces"
+    ]
+
+    assert one["PublicDnsName"].startswith("ec2-")
+    assert one["PrivateDnsName"].endswith(".eu-west-1.compute.internal")
+    for each in (interface, interface["PrivateIpAddresses"][0], listed):
+        assert each["Association"] == {
+            "IpOwnerId": "amazon",
+            "PublicDnsName": one["PublicDnsName"],
+            "PublicIp": one["PublicIpAddress"],
+        }
+    assert {interface["PrivateDnsName"], listed["PrivateDnsName"]} == {one["PrivateDnsName"]}
+
+
 def test_instances_are_launched_by_the_sandboxs_clock(sandbox, ec2):
     """https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html: the time when it was launched."""
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = an_image(ec2)
     (first,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
     sandbox.advance(3600)
     (second,) = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]

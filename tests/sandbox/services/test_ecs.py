@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeClusters.h
 from __future__ import annotations
 
 import pytest
+from botocore.exceptions import ClientError
 
 
 @pytest.fixture
@@ -44,3 +45,27 @@ def test_a_cluster_goes_with_its_environment(sandbox, cluster):
     batch.delete_compute_environment(computeEnvironment="c")
     sandbox.advance(600)
     assert sandbox.client("ecs").describe_clusters(clusters=[cluster])["clusters"] == []
+
+
+def test_lists_are_read_as_ecs_reads_them(sandbox, cluster):
+    """By state and launch type, at most a hundred described; clusters of AWS Batch are not changed here."""
+    ecs = sandbox.client("ecs")
+    assert ecs.list_clusters()["clusterArns"] == [cluster]
+    assert ecs.list_container_instances(cluster=cluster, status="DRAINING")["containerInstanceArns"] == []
+    refused = {
+        "InvalidParameterException": [
+            (ecs.describe_tasks, {"tasks": []}),
+            (ecs.describe_tasks, {"tasks": ["t"] * 101}),
+            (ecs.describe_container_instances, {"containerInstances": ["t"] * 101}),
+        ],
+        "NotImplemented": [
+            (ecs.list_container_instances, {"filter": "attribute:ecs.os-type == linux"}),
+            (ecs.stop_task, {"task": "t"}),
+            (ecs.delete_cluster, {}),
+        ],
+    }
+    for code, calls in refused.items():
+        for call, given in calls:
+            with pytest.raises(ClientError) as caught:
+                call(cluster=cluster, **given)
+            assert caught.value.response["Error"]["Code"] == code

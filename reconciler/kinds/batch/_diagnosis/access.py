@@ -29,6 +29,7 @@ OF_JOBS: Final = (
     "batch:DescribeServiceJob",
     "batch:GetJobQueueSnapshot",
     "batch:ListJobs",
+    "batch:ListServiceJobs",
     "cloudtrail:LookupEvents",
     "ec2:DescribeInstanceTypes",
     "ecr:DescribeImages",

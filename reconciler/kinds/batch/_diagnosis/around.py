@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from reconciler.kinds.batch._diagnosis import causes, facts
@@ -11,6 +10,7 @@ from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, QUEUES, TEMPLAT
 from reconciler.kinds.common.declared import as_int, at, entries, mapping
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Certainty, Suspect
+from reconciler.model.records import dataclass
 
 DESCRIBE_QUEUES: Final = "batch:DescribeJobQueues"
 DESCRIBE_ENVIRONMENTS: Final = "batch:DescribeComputeEnvironments"

@@ -8,17 +8,18 @@ https://docs.aws.amazon.com/systems-manager-automation-runbooks/latest/userguide
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final
 
 from reconciler.kinds.batch._diagnosis import around, causes, facts, sizes
 from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, Desk, evidence, seconds, suspect
 from reconciler.kinds.batch._diagnosis.facts import Needs
 from reconciler.kinds.batch._diagnosis.sizes import Machine
-from reconciler.kinds.common.declared import entries, items, mapping
+from reconciler.kinds.common.declared import as_int, entries, items, mapping
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Certainty, Suspect
+from reconciler.model.records import dataclass
 
 GROUPS: Final = "autoscaling:DescribeAutoScalingGroups"
 ACTIVITIES: Final = "autoscaling:DescribeScalingActivities"
@@ -27,10 +28,9 @@ INSTANCES: Final = "ecs:DescribeContainerInstances"
 TYPES: Final = "ec2:DescribeInstanceTypes"
 RECENT: Final = 100  # instances of a cluster that are described
 MOST_ACTIVITIES: Final = 20
-HISTORY: Final = 3600  # seconds of a fleet's history that are read
+HISTORY: Final = 3600  # seconds of a fleet's history that are read, and in which launches fail for one reason
 JOINING: Final = 300.0  # seconds in which an instance joins its cluster
 _EC2: Final = frozenset({"EC2", "SPOT"})
-_LIVE_FLEETS: Final = frozenset({"active", "submitted", "modifying"})
 _BY_ASG: Final = {"AWSBatchServiceTag": "batch"}
 
 
@@ -53,8 +53,15 @@ class State:
 
     @property
     def launched(self) -> list[Json]:
-        """The instances of the Auto Scaling group."""
-        return [one for _, one in entries(mapping(self.group).get("Instances"))]
+        """The instances of the Auto Scaling group that run."""
+        some = [one for _, one in entries(mapping(self.group).get("Instances"))]
+        return [one for one in some if str(one.get("LifecycleState") or "InService") == "InService"]
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether the group still asks for instances that it does not have; so, too, where that is not known."""
+        desired = as_int(mapping(self.group).get("DesiredCapacity"))
+        return desired is None or desired > len(items(mapping(self.group).get("Instances")))
 
     def joined(self) -> list[Json]:
         """The container instances whose agent is connected."""
@@ -133,37 +140,11 @@ def _second_round(
         one.instances = None if reply is None else [each for _, each in entries(reply.get("containerInstances"))]
 
 
-def fleets(desk: Desk, states: Iterable[State]) -> Reads[None]:
-    """Read the history of the Spot fleets of environments that have no Auto Scaling group (BEST_FIT)."""
-    some = [one for one in states if around.kind_of(one.environment) == "SPOT" and one.group is None]
-    if not some:
-        return
-    reply = yield from desk.one(Call("ec2", "DescribeSpotFleetRequests", all_pages=True))
-    mine: list[tuple[State, str]] = []
-    for _, fleet in entries(mapping(reply).get("SpotFleetRequestConfigs")):
-        role = mapping(fleet.get("SpotFleetRequestConfig")).get("IamFleetRole")
-        owner = next((one for one in some if role == around.value_of(one.environment, "spotIamFleetRole")), None)
-        if owner is not None and str(fleet.get("SpotFleetRequestState")).startswith(
-            ("active", "submitted", "modifying")
-        ):
-            mine.append((owner, str(fleet.get("SpotFleetRequestId"))))
-    since = int(desk.question.now - HISTORY)
-    calls = [
-        Call(
-            "ec2",
-            "DescribeSpotFleetRequestHistory",
-            {"SpotFleetRequestId": name, "StartTime": since, "EventType": "error"},
-        )
-        for _, name in mine[:5]
-    ]
-    replies = yield from desk.ask(*calls)
-    for (one, _), answer in zip(mine[:5], replies, strict=True):
-        told = [mapping(each.get("EventInformation")) for _, each in entries(mapping(answer).get("HistoryRecords"))]
-        one.facts["fleet"] = [f"{each.get('EventSubType', '')}: {each.get('EventDescription', '')}" for each in told]
+def failed_launches(desk: Desk, states: Iterable[State]) -> list[Suspect]:
+    """Why instances are not launched: by the failures since the last launch that succeeded.
 
-
-def failed_launches(states: Iterable[State]) -> list[Suspect]:
-    """Why instances are not launched: by the failures since the last launch that succeeded."""
+    Failures of a group that has stopped to try are only likely to be still so.
+    """
     found = []
     for one in states:
         texts = [(ACTIVITIES, text) for text in _failures(one)] + [
@@ -174,17 +155,33 @@ def failed_launches(states: Iterable[State]) -> list[Suspect]:
         if match is not None:
             row, call, text = match
             member = "Activities[].StatusMessage" if call == ACTIVITIES else "HistoryRecords[].EventInformation"
-            found.append(suspect(row, [evidence(call, member, text)], around.names_of(one.environment), about=about))
+            told = suspect(row, [evidence(call, member, text)], around.names_of(one.environment), about=about)
+            past = call == ACTIVITIES and over(desk, one) and told.certainty is Certainty.certain
+            found.append(replace(told, certainty=Certainty.likely) if past else told)
     return found
 
 
-def unexplained(states: Iterable[State]) -> list[tuple[str, str]]:
+def unexplained(states: Iterable[State]) -> list[Suspect]:
     """The environments whose launches fail with a text that no row has, each with the text."""
+    says = "Launches of instances fail, and AWS's text is not a known one."
     return [
-        (one.name, texts[0])
+        Suspect(
+            id=causes.UNKNOWN,
+            certainty=Certainty.hint,
+            message=says,
+            evidence=(evidence(ACTIVITIES, "Activities[].StatusMessage", texts[0]),),
+            about=f"environment {one.name}",
+        )
         for one in states
         if (texts := _failures(one)) and causes.match("activity", [("", text) for text in texts]) is None
     ]
+
+
+def over(desk: Desk, one: State) -> bool:
+    """Whether the newest launch failed long ago, and the group does not try again."""
+    newest = next(iter(_launches(one)), None)
+    age = desk.age(newest.get("StartTime")) if newest is not None else None
+    return age is not None and age > HISTORY and not one.wants_more
 
 
 def starting(desk: Desk, one: State) -> Json | None:
@@ -204,6 +201,12 @@ def nothing_joined(desk: Desk, one: State) -> Suspect | None:
         ids = ", ".join(str(each.get("ec2InstanceId")) for each in one.instances[:5])
         seen = [evidence(INSTANCES, "containerInstances[].agentConnected", f"false ({ids})")]
         return suspect(causes.row("agent-disconnected"), seen, names, about=about)
+    if one.registered == 0 and around.kind_of(one.environment) == "UNMANAGED":
+        seen = [evidence("ecs:ListContainerInstances", "containerInstanceArns", [])]
+        says = "The environment is UNMANAGED, and no instance is in its cluster."
+        advice = "start instances that join the cluster of the environment: AWS Batch starts none"
+        row = causes.row("nothing-joined")
+        return suspect(row, seen, {}, message=says, advice=advice, about=about)
     if one.registered != 0 or not one.launched or starting(desk, one) is not None:
         return None
     ids = ", ".join(str(each.get("InstanceId")) for each in one.launched[:5])
@@ -217,12 +220,14 @@ def nothing_joined(desk: Desk, one: State) -> Suspect | None:
 def check_sizes(need: Needs, states: Sequence[State], job: Json, names: dict[str, str]) -> list[Suspect]:
     """What the instances that are registered, or the types, can never offer the job; nothing while one of them can."""
     registered = [one for state in states for one in state.joined()]
-    if registered and any(_offers(one, need) for one in registered):
+    if registered and any(offers(one, need) for one in registered):
         return []
     if any(state.machines is None for state in states) or any(
         around.kind_of(one.environment) not in _EC2 for one in states
     ):
-        return _registered_too_small(need, states, job, names) if len(states) == 1 else []
+        found = _registered_too_small(need, states, job, names) if len(states) == 1 else []
+        larger = any(map(sizes.has_other_types, (state.environment for state in states)))
+        return [replace(one, certainty=Certainty.hint) if larger else one for one in found]
     every = [machine for state in states for machine in state.machines or ()]
     if not every:
         return []
@@ -270,7 +275,7 @@ def _too_large(need: Needs, every: Sequence[Machine], job: Json, names: dict[str
 
 def _registered_too_small(need: Needs, states: Sequence[State], job: Json, names: dict[str, str]) -> list[Suspect]:
     registered = [one for state in states for one in state.joined()]
-    able = [one for one in registered if _offers(one, replace(need, memory=0))]
+    able = [one for one in registered if offers(one, replace(need, memory=0))]
     most = max((sizes.registered(one, "MEMORY") for one in able), default=0)
     if not most or most >= need.memory:
         return []
@@ -329,7 +334,8 @@ def _of_resource(one: Suspect, resource: str, works: int, asked: str) -> Suspect
     return replace(one, settings=settings)
 
 
-def _offers(instance: Json, need: Needs) -> bool:
+def offers(instance: Json, need: Needs) -> bool:
+    """Whether an instance registered enough for one task of a job."""
     return (
         sizes.registered(instance, "CPU") >= need.vcpus * 1024
         and sizes.registered(instance, "MEMORY") >= need.memory
@@ -355,10 +361,13 @@ def _launches(one: State) -> list[Json]:
 
 
 def _failures(one: State) -> list[str]:
-    """The messages of the launches that failed after the last that succeeded, the newest first."""
-    found = []
-    for each in _launches(one):
-        if each.get("StatusCode") == "Successful":
+    """The messages of the launches that failed after the last that succeeded, the newest first, of an hour."""
+    found, launches = [], _launches(one)
+    for each in launches:
+        if (
+            each.get("StatusCode") == "Successful"
+            or _time(launches[0].get("StartTime")) - _time(each.get("StartTime")) > HISTORY
+        ):
             break
         if each.get("StatusCode") in ("Failed", "Cancelled"):
             found.append(str(each.get("StatusMessage") or each.get("Description") or ""))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -15,6 +14,7 @@ from typing import Any, Final
 from reconciler.model import EMPTY
 from reconciler.model.diagnosis import Certainty
 from reconciler.model.fragments import fold, found_in
+from reconciler.model.records import dataclass
 from reconciler.model.steps import Cause
 
 UNKNOWN, NONE = "unknown", "none"

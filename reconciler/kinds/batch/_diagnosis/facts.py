@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.common.declared import as_int, at, entries, items, mapping
 from reconciler.model import Json
 from reconciler.model.attempts import Ending
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
 MI: Final = {"": 1 / 2**20, "k": 1e3 / 2**20, "m": 1e6 / 2**20, "g": 1e9 / 2**20, "t": 1e12 / 2**20}
 MI_OF_TWO: Final = {"ki": 1 / 1024, "mi": 1.0, "gi": 1024.0, "ti": 1024.0 * 1024}
-_QUANTITY: Final = re.compile(r"(?P<number>[0-9.]+)(?P<unit>[A-Za-z]*)")
+_QUANTITY: Final = regex(r"(?P<number>[0-9.]+)(?P<unit>[A-Za-z]*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,11 @@ class Needs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt that ended. ``reasons`` are those of its containers, by the member that has them."""
+    """One attempt that ended. ``reasons`` are those of its containers, by the member that has them.
+
+    Of several containers, ``exit_code`` and the log's ``stream`` are those of the first that failed. An attempt that is
+    not ``listed`` is what the job itself reports.
+    """
 
     number: int
     status_reason: str
@@ -37,6 +42,7 @@ class Attempt:
     exit_code: int | None
     task: str = ""
     stream: str = ""
+    listed: bool = True
 
     @property
     def texts(self) -> tuple[tuple[str, str], ...]:
@@ -124,10 +130,14 @@ def asked(job: Json, resource: str) -> str:
 
 
 def attempts(job: Json) -> list[Attempt]:
-    """The attempts that ended, in order."""
+    """The attempts that ended, in order; of a job without a list of them the one that it reports itself."""
     if is_eks(job):
         return [_pod_attempt(number, one) for number, (_, one) in enumerate(entries(job.get("eksAttempts")), start=1)]
-    return [_attempt(number, one) for number, (_, one) in enumerate(entries(job.get("attempts")), start=1)]
+    found = [_attempt(number, one) for number, (_, one) in enumerate(entries(job.get("attempts")), start=1)]
+    ran = mapping(job.get("container"))
+    if found or job.get("status") != "FAILED" or not {"exitCode", "reason"} & ran.keys():
+        return found
+    return [replace(_attempt(1, {"container": ran, "statusReason": job.get("statusReason")}), listed=False)]
 
 
 def log_of(job: Json) -> tuple[str, Json] | None:
@@ -231,7 +241,8 @@ def _pod_attempt(number: int, one: Json) -> Attempt:
 
 def _result(number: int, one: Json, found: list[tuple[str, Mapping[str, Any]]], task: str) -> Attempt:
     codes = [code for _, each in found if (code := as_int(each.get("exitCode"))) is not None]
-    streams = [str(each["logStreamName"]) for _, each in found if each.get("logStreamName")]
+    failed_first = sorted(found, key=lambda pair: not as_int(pair[1].get("exitCode")))
+    streams = [str(each["logStreamName"]) for _, each in failed_first if each.get("logStreamName")]
     return Attempt(
         number=number,
         status_reason=str(one.get("statusReason") or ""),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from dataclasses import replace
 from typing import Final
@@ -11,19 +10,21 @@ from reconciler.kinds.batch._diagnosis import around as surroundings
 from reconciler.kinds.batch._diagnosis import causes, facts, failures, images
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.desk import DEFINITIONS, ENVIRONMENTS, TEMPLATES, Desk, evidence, suspect
-from reconciler.kinds.batch._diagnosis.facts import Attempt
 from reconciler.kinds.batch._diagnosis.failures import JOBS, Found
 from reconciler.kinds.common.declared import as_int, at, entries, mapping
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Certainty, Evidence, Suspect
+from reconciler.model.patterns import regex
 from reconciler.model.secrets_in_text import without_secrets
 
 LINES: Final = 30  # of a log that are read
 CHILDREN: Final = 100  # of an array that are described
-_INSTANCE: Final = re.compile(r"i-[0-9a-f]{8,17}")
+_INSTANCE: Final = regex(r"i-[0-9a-f]{8,17}")
 _OF_NODES: Final = frozenset({"attempts", "statusReason", "container"})
 _OF_HOSTS: Final = (ENVIRONMENTS, TEMPLATES)
 _HIDDEN: Final = "(a line with a secret)"
+_WHILE_RUNNING: Final = frozenset({"dcv-licence", "dcv-port"})
+_HIDDEN_BY_ZERO: Final = frozenset({"fargate-spot", "host-lost", "oom", "pod-oom", "pod-evicted"})
 
 
 def why_failed(desk: Desk, job: Json) -> Reads[list[Suspect]]:
@@ -50,6 +51,19 @@ def why_failed(desk: Desk, job: Json) -> Reads[list[Suspect]]:
     return found
 
 
+def in_spite_of(job: Json) -> list[Suspect]:
+    """What ended a job that SUCCEEDED: a program that ends with exit code 0 when it is asked to stop hides it."""
+    ended = facts.attempts(job)
+    found = failures.of_attempt(ended[-1], pod=facts.is_eks(job)) if ended else None
+    if found is None or found.id not in _HIDDEN_BY_ZERO:
+        return []
+    one = _suspect(found, {DEFINITIONS: facts.name_of(job.get("jobDefinition"))}, job)
+    says = (
+        f"{one.message} The program ended with exit code 0, so the job counts as SUCCEEDED; its work may be incomplete."
+    )
+    return [replace(one, message=says)]
+
+
 def _environment_of(desk: Desk, job: Json) -> Reads[dict[str, str]]:
     """The names of the environment that a job ran in, by the cluster of its task."""
     ended = facts.attempts(job)
@@ -73,13 +87,16 @@ def _failure(desk: Desk, job: Json) -> Reads[Found]:
     found = failures.of_job(job, last, pod=pod)
     if last is None or (found.row is not None and found.sure and not _by_code(found)):
         return (yield from _with_instance(desk, found))
-    if not pod and last.task and (found.row is None or found.id == causes.UNKNOWN):
+    unsaid = found.row is None or found.id == causes.UNKNOWN
+    if not pod and last.task and (unsaid or (failures.cut(last) and not _by_code(found))):
         texts = yield from _task(desk, last.task)
-        whole = failures.of_task(texts) or (yield from images.why_not_pulled(desk, job, last))
+        whole = failures.of_task(texts)
+        if whole is None and unsaid:
+            whole = yield from images.why_not_pulled(desk, job, last)
         if whole is not None:
             return whole
     if found.row is None or _by_code(found):
-        log = yield from _log(desk, job, last)
+        log = yield from _log(desk, job, last.stream)
         return failures.of_job(job, last, log, pod=pod) if log else found
     return found
 
@@ -101,12 +118,23 @@ def _task(desk: Desk, arn: str) -> Reads[list[tuple[str, str]]]:
     return found
 
 
-def _log(desk: Desk, job: Json, attempt: Attempt) -> Reads[list[str]]:
-    """The last lines of an attempt's log."""
+def in_its_log(desk: Desk, job: Json) -> Reads[list[Suspect]]:
+    """What the log of a job that runs shows of a desktop that cannot be used."""
+    stream = str(facts.container(job).get("logStreamName") or "")
+    for line in (yield from _log(desk, job, stream)):
+        found = causes.match("log", [("message", line)])
+        if found is not None and found[0].id in _WHILE_RUNNING:
+            names = {DEFINITIONS: facts.name_of(job.get("jobDefinition"))}
+            return [suspect(found[0], [evidence(failures.LOGS, "message", line)], names, job)]
+    return []
+
+
+def _log(desk: Desk, job: Json, stream: str) -> Reads[list[str]]:
+    """The last lines of a log stream of a job."""
     where = facts.log_of(job)
-    if where is None or not attempt.stream:
+    if where is None or not stream:
         return []
-    params = {"logGroupName": where[0], "logStreamName": attempt.stream, "limit": LINES, "startFromHead": False}
+    params = {"logGroupName": where[0], "logStreamName": stream, "limit": LINES, "startFromHead": False}
     reply = yield from desk.one(Call("logs", "GetLogEvents", params), absent=("ResourceNotFoundException",))
     lines = [str(one.get("message") or "").strip() for _, one in entries(mapping(reply).get("events"))]
     return [line if without_secrets(line) == line else _HIDDEN for line in lines if line]

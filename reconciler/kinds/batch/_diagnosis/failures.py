@@ -7,7 +7,6 @@ decides only where none of them does. A timed-out job may show exit code 137, an
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from reconciler.kinds.batch._diagnosis import causes
@@ -15,6 +14,7 @@ from reconciler.kinds.batch._diagnosis.causes import Row
 from reconciler.kinds.batch._diagnosis.facts import Attempt
 from reconciler.model import Json
 from reconciler.model.diagnosis import Certainty, Evidence
+from reconciler.model.records import dataclass
 
 JOBS: Final = "batch:DescribeJobs"
 LOGS: Final = "logs:GetLogEvents"
@@ -62,15 +62,16 @@ def of_job(job: Json, attempt: Attempt | None, log: Sequence[str] = (), *, pod: 
             return Found(row=row, evidence=seen, says=row.says)
     if attempt is not None:
         found = of_attempt(attempt, log, pod=pod)
-        if found.row is not None or not own:
+        by_text = found.row is not None and found.id != causes.UNKNOWN and not found.row.exits
+        if by_text or own is None or own.id == causes.UNKNOWN:
             return found
     return own or _nothing(said, None)
 
 
 def of_attempt(attempt: Attempt, log: Sequence[str] = (), *, pod: bool = False) -> Found:
     """Why an attempt ended."""
-    where = f"attempts[{attempt.number - 1}]"
-    texts = [(f"{where}.{name}", text) for name, text in attempt.texts]
+    where = f"attempts[{attempt.number - 1}]." if attempt.listed else ""
+    texts = [(f"{where}{name}", text) for name, text in attempt.texts]
     found = _matched("pod" if pod else "task", texts)
     if found is not None and found.id != causes.UNKNOWN:
         return found
@@ -83,9 +84,9 @@ def of_attempt(attempt: Attempt, log: Sequence[str] = (), *, pod: bool = False) 
     row = causes.of_exit(code) if code else None
     if row is None or _never_started(attempt):
         return _nothing(attempt.status_reason, code, where)
-    evidence = [Evidence(call=JOBS, field=f"{where}.container.exitCode", value=code)]
+    evidence = [Evidence(call=JOBS, field=f"{where}container.exitCode", value=code)]
     if attempt.status_reason:
-        evidence.append(Evidence(call=JOBS, field=f"{where}.statusReason", value=attempt.status_reason))
+        evidence.append(Evidence(call=JOBS, field=f"{where}statusReason", value=attempt.status_reason))
     evidence += [Evidence(call=LOGS, field="message", value=line) for line in log[-3:]]
     says = row.says if row.id != "app-exit" else f"The program ended with exit code {code}."
     return Found(row=row, evidence=tuple(evidence), says=says)
@@ -117,6 +118,5 @@ def _never_started(attempt: Attempt) -> bool:
 def _nothing(status_reason: str, code: int | None, where: str = "") -> Found:
     says = _NO_START if status_reason.lower().startswith("task failed to start") else _NO_REASON
     says = _ZERO if code == 0 else says
-    member = f"{where}.statusReason" if where else "statusReason"
-    seen = (Evidence(call=JOBS, field=member, value=status_reason),) if status_reason else ()
+    seen = (Evidence(call=JOBS, field=f"{where}statusReason", value=status_reason),) if status_reason else ()
     return Found(row=None, evidence=seen, says=says)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from reconciler.kinds.batch._diagnosis import causes, facts
@@ -11,10 +10,11 @@ from reconciler.kinds.batch._diagnosis.facts import Attempt
 from reconciler.kinds.batch._diagnosis.failures import Found
 from reconciler.kinds.common.declared import entries
 from reconciler.model import Call, Json, Reads, Refused
+from reconciler.model.patterns import regex
 
 IMAGES: Final = "ecr:DescribeImages"
 _NOT_THERE: Final = frozenset({"ImageNotFoundException", "RepositoryNotFoundException"})
-_IN_ECR: Final = re.compile(
+_IN_ECR: Final = regex(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)"
     r"(:(?P<tag>[^:@]+))?(@(?P<digest>.+))?"
 )

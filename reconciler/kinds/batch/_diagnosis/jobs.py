@@ -27,6 +27,7 @@ SLOW: Final = 300.0  # seconds in which a job starts
 Retried: TypeAlias = Callable[[Json, Sequence[Attempt]], tuple[Ended, ...]]
 _NOT_YET: Final = frozenset({"RUNNABLE", "PENDING", "SUBMITTED"})
 _DONE: Final = ("SUCCEEDED", "FAILED")
+_BY_SIGNAL: Final = frozenset({"killed-137", "terminated-143"})
 _FINE: Final = {
     "SUCCEEDED": "The job succeeded.",
     "RUNNING": "The job is running.",
@@ -58,7 +59,11 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
         found = yield from _runnable(desk, job)
     elif status == "STARTING":
         found = yield from _starting(desk, job)
-    ended = yield from _attempts_of(desk, job)
+    elif status == "RUNNING":
+        found = yield from failed_jobs.in_its_log(desk, job)
+    elif status == "SUCCEEDED":
+        found = failed_jobs.in_spite_of(job)
+    ended = [one for one in (yield from _attempts_of(desk, job)) if one.listed]
     if not found:
         found = [_fine(job, ended)] if status in _FINE else [_unknown(desk, status)]
     return Diagnosis(
@@ -77,7 +82,10 @@ def of_job(desk: Desk, job: Json, retried: Retried) -> Reads[Diagnosis]:
 def _with_last_cause(attempts: tuple[Ended, ...], found: Sequence[Suspect]) -> tuple[Ended, ...]:
     """The attempts, the last with the cause that was found, for which its log may have been read."""
     first = found[0]
-    if not attempts or first.about or first.id in failures.SAID | {"terminated", "cancelled", causes.UNKNOWN}:
+    asked = first.id in ("terminated", "cancelled")
+    if not attempts or first.about or first.id in failures.SAID | {causes.UNKNOWN}:
+        return attempts
+    if asked and attempts[-1].cause not in _BY_SIGNAL:  # it had ended before
         return attempts
     return (*attempts[:-1], replace(attempts[-1], cause=first.id))
 
@@ -186,34 +194,42 @@ def _service_job(desk: Desk, wanted: str) -> Reads[Diagnosis | None]:
     match = causes.match("blocked", [("statusReason", text)])
     seen = [evidence(str(call), "statusReason", text)] if text else [evidence(str(call), "status", status)]
     if match is not None and status not in _DONE:
-        found = suspect(match[0], seen)
+        found = [suspect(match[0], seen)]
     elif status == "FAILED":
-        found = _service_failure(reply, seen)
+        found = _service_failure(reply, text, seen)
     elif status in ("RUNNABLE", "PENDING", "SCHEDULED"):
-        found = _unknown(desk, status)
+        found = [_unknown(desk, status)]
     else:
         says = f"The service job is {status}."
-        found = Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=tuple(seen))
+        found = [Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=tuple(seen))]
     return Diagnosis(
         kind=JOB,
         id=wanted,
         state=status,
-        causes=(found,),
+        causes=tuple(found),
         unread=tuple(desk.unread.values()),
         asked=("batch:DescribeJobs", str(call)),
     )
 
 
-def _service_failure(job: Json, seen: list[Evidence]) -> Suspect:
+def _service_failure(job: Json, text: str, seen: list[Evidence]) -> list[Suspect]:
+    """Why a service job failed: by a time limit of its queue, by a request, else as far as its attempts report it."""
+    said = causes.match("task", [("statusReason", text)])
+    if said is not None and said[0].id in failures.SAID:
+        blocked = causes.match("blocked", [("statusReason", text.partition("reason:")[2])])
+        return [suspect(said[0], seen), *([suspect(blocked[0], seen)] if blocked is not None else [])]
     if job.get("isTerminated") is True:
-        return suspect(causes.row("terminated"), seen)
-    return Suspect(
+        return [suspect(causes.row("terminated"), seen)]
+    tried = [str(one.get("statusReason") or "") for _, one in entries(job.get("attempts"))]
+    seen += [evidence("batch:DescribeServiceJob", "attempts[].statusReason", one) for one in tried[-1:] if one]
+    one = Suspect(
         id=causes.UNKNOWN,
         certainty=Certainty.hint,
         message="The service job failed.",
         evidence=tuple(seen),
         advice="see the job in the service that runs it",
     )
+    return [one]
 
 
 def of_definition(question: Question, retried: Retried) -> Reads[Diagnosis | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -15,16 +14,18 @@ from reconciler.kinds.batch._diagnosis.desk import TEMPLATES, Desk, evidence, su
 from reconciler.kinds.common.declared import at, entries, items, mapping
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Certainty, Suspect
+from reconciler.model.patterns import regex
 
 POLICY: Final = "AmazonEC2ContainerServiceforEC2Role"
 ACTIONS: Final = ("ecs:RegisterContainerInstance", "ecs:DiscoverPollEndpoint", "ecs:Poll")
+TEMPLATE: Final = "ec2:DescribeLaunchTemplateVersions"
 HTTPS: Final = 443
 SERVICES: Final = ("ecs", "ecs-agent", "ecs-telemetry")
 _TARGETS: Final = (
     *("GatewayId", "NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "InstanceId"),
     *("LocalGatewayId", "CarrierGatewayId", "VpcPeeringConnectionId"),
 )
-_CLUSTER: Final = re.compile(r"ECS_CLUSTER\s*=\s*[\"']?(?P<name>[^\s\"']+)")
+_CLUSTER: Final = regex(r"ECS_CLUSTER\s*=\s*[\"']?(?P<name>[^\s\"']+)")
 
 
 def why_not_joined(desk: Desk, state: State) -> Reads[list[Suspect]]:
@@ -94,10 +95,16 @@ def _user_data(state: State, reply: Json | None) -> list[Suspect]:
         text = _decoded(at(version, "LaunchTemplateData", "UserData"))
         match = _CLUSTER.search(text)
         cluster = str(state.environment.get("ecsClusterArn") or "").rpartition("/")[2]
+        names = {**around.names_of(state.environment), TEMPLATES: str(version.get("LaunchTemplateName") or "")}
+        about = f"environment {state.name}"
         if match is not None and match["name"] != cluster:
-            seen = [evidence("ec2:DescribeLaunchTemplateVersions", "LaunchTemplateData.UserData", match[0])]
-            names = {**around.names_of(state.environment), TEMPLATES: str(version.get("LaunchTemplateName") or "")}
-            return [suspect(causes.row("other-cluster"), seen, names, about=f"environment {state.name}")]
+            seen = [evidence(TEMPLATE, "LaunchTemplateData.UserData", match[0])]
+            return [suspect(causes.row("other-cluster"), seen, names, about=about)]
+        if text.lstrip().startswith("#!"):
+            first = text.lstrip().splitlines()[0]
+            seen = [evidence(TEMPLATE, "LaunchTemplateData.UserData", f"begins with {first}")]
+            one = suspect(causes.row("user-data"), seen, names, about=about)
+            return [replace(one, certainty=Certainty.likely)]
     return []
 
 
@@ -143,7 +150,10 @@ def _lets_https_out(rule: Json) -> bool:
 
 
 def _routes(desk: Desk, state: State, replies: Mapping[str, Json | None]) -> Reads[list[Suspect]]:
-    """That no subnet has a way to Amazon ECS: by a route, with a public address where that needs one, or endpoints."""
+    """That subnets have no way to Amazon ECS: by a route, with a public address where that needs one, or endpoints.
+
+    It is a hint where others have one: the instances may be in those.
+    """
     subnets = [one for _, one in entries(mapping(replies.get("subnets")).get("Subnets"))]
     if not subnets or replies.get("tables") is None:
         return []
@@ -155,7 +165,7 @@ def _routes(desk: Desk, state: State, replies: Mapping[str, Json | None]) -> Rea
         reply = yield from desk.one(Call("ec2", "DescribeRouteTables", {"Filters": filters}))
         main = [one for _, one in entries(mapping(reply).get("RouteTables"))]
     without = [one for one in subnets if _way_out(one, _table(one, tables, main)) is False]
-    if len(without) < len(subnets):
+    if not without:
         return []
     filters = [{"Name": "vpc-id", "Values": [vpc]}]
     reply = yield from desk.one(Call("ec2", "DescribeVpcEndpoints", {"Filters": filters}))
@@ -182,7 +192,8 @@ def _routes(desk: Desk, state: State, replies: Mapping[str, Json | None]) -> Rea
         evidence("ec2:DescribeVpcEndpoints", "VpcEndpoints[].ServiceName", sorted(served)),
     ]
     row, names = causes.row("no-way-out"), around.names_of(state.environment)
-    return [suspect(row, seen, names, message=says, advice=advice, about=f"environment {state.name}")]
+    one = suspect(row, seen, names, message=says, advice=advice, about=f"environment {state.name}")
+    return [replace(one, certainty=Certainty.hint) if len(without) < len(subnets) else one]
 
 
 def _table(subnet: Json, tables: list[Json], main: list[Json]) -> Json | None:

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_message
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 from reconciler.kinds.batch._diagnosis import causes, facts
@@ -15,9 +14,10 @@ from reconciler.kinds.batch._diagnosis.desk import Desk, evidence, suspect
 from reconciler.kinds.common.declared import at, entries, mapping
 from reconciler.model import Call, Json, Reads
 from reconciler.model.diagnosis import Suspect
+from reconciler.model.patterns import regex
 
 EVENTS: Final = "cloudtrail:LookupEvents"
-_AVAILABLE: Final = re.compile(r"(?P<asked>\d+) requested, (?P<there>\d+) available")
+_AVAILABLE: Final = regex(r"(?P<asked>\d+) requested, (?P<there>\d+) available")
 
 
 def refused(desk: Desk, job: Json, around: Around, names: dict[str, str]) -> Reads[list[Suspect]]:

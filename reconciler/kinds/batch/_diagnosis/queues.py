@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
+from reconciler.kinds.batch._diagnosis import access, capacity, causes, fleets, network, waiting
 from reconciler.kinds.batch._diagnosis import around as surroundings
-from reconciler.kinds.batch._diagnosis import capacity, causes, network, waiting
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.capacity import State
 from reconciler.kinds.batch._diagnosis.desk import ENVIRONMENTS, QUEUES, Desk, evidence, sorted_suspects, sure
 from reconciler.kinds.common.declared import as_int, entries, mapping
 from reconciler.model import Call, Json, Reads
-from reconciler.model.diagnosis import Certainty, Diagnosis, Evidence, Question, Suspect
+from reconciler.model.diagnosis import Certainty, Diagnoser, Diagnosis, Evidence, Question, Suspect
 
 QUEUE: Final = "queue"
 ENVIRONMENT: Final = "environment"
-LIST: Final = "batch:ListJobs"
+GONE: Final = "DELETED"  # AWS shows what was deleted for a while
 
 
 def of_queue(question: Question) -> Reads[Diagnosis | None]:
@@ -26,7 +26,7 @@ def of_queue(question: Question) -> Reads[Diagnosis | None]:
     desk, name = Desk(question), question.subject
     reply = yield from desk.must(Call("batch", "DescribeJobQueues", {"jobQueues": [name]}))
     queue = next((one for _, one in entries(reply.get("jobQueues"))), None)
-    if queue is None:
+    if queue is None or queue.get("status") == GONE:
         return None
     around = yield from surroundings.of_queue(desk, queue)
     found = surroundings.blocked_by_states(around)
@@ -44,7 +44,7 @@ def of_environment(question: Question) -> Reads[Diagnosis | None]:
     desk, name = Desk(question), question.subject
     reply = yield from desk.must(Call("batch", "DescribeComputeEnvironments", {"computeEnvironments": [name]}))
     environment = next((one for _, one in entries(reply.get("computeEnvironments"))), None)
-    if environment is None:
+    if environment is None or environment.get("status") == GONE:
         return None
     found: list[Suspect] = []
     if environment.get("status") == "INVALID":
@@ -58,13 +58,16 @@ def of_environment(question: Question) -> Reads[Diagnosis | None]:
     if not found:
         state = State(environment)
         yield from capacity.launches_and_instances(desk, [state])
-        yield from capacity.fleets(desk, [state])
-        found = [_plain(one) for one in capacity.failed_launches([state])]
+        yield from fleets.read(desk, [state])
+        past = capacity.over(desk, state)
+        found = [] if past else [_plain(one) for one in capacity.failed_launches(desk, [state])]
         joined = capacity.nothing_joined(desk, state)
+        if joined is not None and environment.get("type") == "UNMANAGED":
+            joined = None  # without jobs it needs none
         if joined is not None:
             why = yield from network.why_not_joined(desk, state)
             found += [_plain(one) for one in (*why, joined)]
-        found += [_new_text(text) for _, text in capacity.unexplained([state])]
+        found += [] if past else [_plain(one) for one in capacity.unexplained([state])]
     return _diagnosis(desk, ENVIRONMENT, ENVIRONMENTS, name, environment, found, ())
 
 
@@ -74,7 +77,7 @@ def _blocked(desk: Desk, around: Around) -> Reads[tuple[list[Suspect], tuple[str
     reply = yield from desk.one(Call("batch", "ListJobs", params))
     jobs = [one for _, one in entries(mapping(reply).get("jobSummaryList"))]
     if not jobs:
-        return [], ("0 RUNNABLE",)
+        return (yield from _blocked_child(desk, around))
     ids = [str(one.get("jobId")) for one in jobs]
     told = next((one for one in jobs if one.get("statusReason")), None)
     oldest = min(jobs, key=lambda one: as_int(one.get("createdAt")) or 0)
@@ -94,12 +97,34 @@ def _blocked(desk: Desk, around: Around) -> Reads[tuple[list[Suspect], tuple[str
     job = next((one for _, one in entries(mapping(answer).get("jobs"))), None)
     if job is None or job.get("status") != "RUNNABLE":
         return [], notes
+    return (yield from _of_head(desk, around, job)), notes
+
+
+def _blocked_child(desk: Desk, around: Around) -> Reads[tuple[list[Suspect], tuple[str, ...]]]:
+    """The same where no job of the queue is listed as RUNNABLE: lists leave out the children of arrays."""
+    head = next(iter(around.front or ()), None)
+    if head is None:
+        return [], ("0 RUNNABLE",)
+    answer = yield from desk.one(Call("batch", "DescribeJobs", {"jobs": [head]}))
+    job = next((one for _, one in entries(mapping(answer).get("jobs"))), None)
+    if job is None or job.get("status") != "RUNNABLE":
+        return [], ("0 RUNNABLE",)
+    notes = ("children of arrays are RUNNABLE",)
+    age = desk.age(job.get("createdAt"))
+    if not job.get("statusReason") and age is not None and age < waiting.PATIENCE:
+        return [], notes
+    return (yield from _of_head(desk, around, job)), notes
+
+
+def _of_head(desk: Desk, around: Around, job: Json) -> Reads[list[Suspect]]:
+    """Why the first job of the queue does not start."""
+    head = str(job.get("jobId"))
     found = yield from waiting.why_waiting(desk, job, around)
     if not found:
         says = f"Job {head} is RUNNABLE, and nothing that was read explains it."
-        seen = (evidence(LIST, "jobSummaryList[].status", "RUNNABLE"),)
+        seen = (evidence("batch:DescribeJobs", "status", "RUNNABLE"),)
         found = [Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=seen)]
-    return [waiting.about(one, one.about or f"job {head}") for one in found], notes
+    return [waiting.about(one, one.about or f"job {head}") for one in found]
 
 
 def _of_environments(around: Around) -> list[Suspect]:
@@ -119,14 +144,22 @@ def _invalid_queue(queue: Json) -> Suspect:
     return Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=tuple(seen))
 
 
-def _new_text(text: str) -> Suspect:
-    seen = (Evidence(call=capacity.ACTIVITIES, field="Activities[].StatusMessage", value=text),)
-    says = "Launches of instances fail, and AWS's text is not a known one."
-    return Suspect(id=causes.UNKNOWN, certainty=Certainty.hint, message=says, evidence=seen)
-
-
 def _plain(one: Suspect) -> Suspect:
     return waiting.about(one, "")
+
+
+def _nothing(kind: str, seen: tuple[Evidence, ...], *, whole: bool) -> Suspect:
+    """That nothing is wrong, which is only likely where not all could be read."""
+    if whole:
+        says = f"Nothing is wrong with the {kind}."
+        return Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=seen)
+    return Suspect(
+        id=causes.NONE,
+        certainty=Certainty.likely,
+        message=f"Nothing is wrong with the {kind} as far as it could be read.",
+        evidence=seen,
+        advice="allow the reads below, and ask again",
+    )
 
 
 def _diagnosis(
@@ -136,8 +169,7 @@ def _diagnosis(
     if not found:
         call = surroundings.DESCRIBE_QUEUES if kind == QUEUE else surroundings.DESCRIBE_ENVIRONMENTS
         seen = (evidence(call, "status", live.get("status")), evidence(call, "state", live.get("state")))
-        says = f"Nothing is wrong with the {kind}."
-        found = [Suspect(id=causes.NONE, certainty=Certainty.certain, message=says, evidence=seen)]
+        found = [_nothing(kind, seen, whole=not desk.unread)]
     return Diagnosis(
         kind=kind,
         id=name,
@@ -149,3 +181,9 @@ def _diagnosis(
         asked=tuple(desk.asked),
         notes=notes,
     )
+
+
+DIAGNOSIS_OF_QUEUE: Final = Diagnoser(noun=QUEUE, by_name=of_queue, permissions=access.OF_JOBS)
+DIAGNOSIS_OF_ENVIRONMENT: Final = Diagnoser(
+    noun=ENVIRONMENT, by_name=of_environment, permissions=access.OF_ENVIRONMENTS
+)

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
 from reconciler.kinds.batch._diagnosis.facts import Needs
 from reconciler.kinds.common.declared import as_int, at, entries, items, mapping
 from reconciler.model import Json
+from reconciler.model.records import dataclass
 
 RESERVED: Final = 32  # MiB that the agent of AWS Batch's images keeps
 SURE, PROPOSED = 0.95, 0.96  # shares of the advertised memory that fit, and that are worth proposing
@@ -80,6 +80,12 @@ def only_bundles(environment: Json) -> bool:
 def has_bundle(environment: Json) -> bool:
     """Whether an environment names a bundle, of which it is not quite known what it contains."""
     return any(one in BUNDLES for one in items(at(environment, "computeResources", "instanceTypes")))
+
+
+def has_other_types(environment: Json) -> bool:
+    """Whether an environment may launch instances of more types than one."""
+    given = [str(one) for one in items(at(environment, "computeResources", "instanceTypes"))]
+    return len(given) > 1 or any("." not in one for one in given)
 
 
 def machines(reply: Mapping[str, Any]) -> tuple[Machine, ...]:

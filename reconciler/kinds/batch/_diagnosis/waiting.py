@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Final
 
 from reconciler.kinds.batch._diagnosis import around as surroundings
-from reconciler.kinds.batch._diagnosis import capacity, causes, facts, network, placements, sizes
+from reconciler.kinds.batch._diagnosis import capacity, causes, facts, fleets, network, placements, sizes
 from reconciler.kinds.batch._diagnosis.around import Around
 from reconciler.kinds.batch._diagnosis.capacity import State
-from reconciler.kinds.batch._diagnosis.desk import Desk, evidence, sure, suspect
+from reconciler.kinds.batch._diagnosis.desk import DEFINITIONS, Desk, evidence, sure, suspect
 from reconciler.kinds.batch._diagnosis.facts import Needs
 from reconciler.kinds.common.declared import as_int, at, entries
 from reconciler.model import Call, Json, Reads
@@ -57,15 +57,15 @@ def why_waiting(desk: Desk, job: Json, around: Around) -> Reads[list[Suspect]]:
     if not sure(found) and (fargate or any(state.registered for state in states)):
         found += yield from placements.refused(desk, job, around, names)
     if not sure(found):
-        found += yield from _turn(desk, job, around, states, names)
+        found += yield from _turn(desk, need, job, around, states, names)
     return found if blocked is None or sure(found) else [*found, blocked]
 
 
 def _of_hosts(desk: Desk, states: Sequence[State]) -> Reads[list[Suspect]]:
     """What launches and instances say."""
     yield from capacity.launches_and_instances(desk, states)
-    yield from capacity.fleets(desk, states)
-    found = capacity.failed_launches(states)
+    yield from fleets.read(desk, states)
+    found = [*capacity.failed_launches(desk, states), *capacity.unexplained(states)]
     found += [one for state in states if (one := capacity.nothing_joined(desk, state))]
     for state in states:
         if any(one.id == "nothing-joined" and one.about == f"environment {state.name}" for one in found):
@@ -92,6 +92,8 @@ def _with_values(blocked: Suspect, found: Sequence[Suspect]) -> list[Suspect]:
 def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     """What the environments' types and sizes alone say: nothing needs to be read for it."""
     usable = around.usable
+    if found := _by_platform(around, job):
+        return found
     if need.nodes > 1:
         kinds = {surroundings.kind_of(one) for one in usable}
         if kinds <= _NOT_FOR_NODES:
@@ -105,7 +107,8 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     largest = max(managed, key=surroundings.most_vcpus)
     most, wanted = surroundings.most_vcpus(largest), need.vcpus * need.nodes
     said = causes.match("blocked", [("statusReason", str(job.get("statusReason") or ""))])
-    if wanted <= most or not (all(map(_within_limit, managed)) or (said and said[0].id == "max-vcpus")):
+    kept = most == 0 or all(map(_within_limit, managed)) or (said is not None and said[0].id == "max-vcpus")
+    if wanted <= most or not kept:
         return []
     row = causes.row("max-vcpus") if need.nodes == 1 else causes.row("multi-node-size")
     name = largest.get("computeEnvironmentName")
@@ -119,6 +122,27 @@ def _by_declared_sizes(need: Needs, around: Around, job: Json) -> list[Suspect]:
     change = "computeEnvironments.computeResources.maxvCpus"
     values = {change: _whole(wanted), "jobDefinitions.resourceRequirements.VCPU": str(most)}
     return [suspect(row, seen, around.names(largest, job), job, message=says, values=values)]
+
+
+def _by_platform(around: Around, job: Json) -> list[Suspect]:
+    """That the job is for AWS Fargate and the environments are not, or the other way about."""
+    wanted = set(job.get("platformCapabilities") or ())
+    theirs = {"FARGATE" if kind in surroundings.FARGATE else "EC2" for kind in map(surroundings.kind_of, around.usable)}
+    if not wanted or wanted & theirs or not wanted <= {"EC2", "FARGATE"}:
+        return []
+    asked, there = wanted.pop(), theirs.pop()
+    message = f"The job is for {asked}, and the environments of its queue are for {there}."
+    advice = (
+        f"submit it to a queue with environments for {asked}, or make platformCapabilities of the definition [{there}]"
+    )
+    seen = [
+        *_reason(job),
+        evidence(JOBS, "platformCapabilities", list(job["platformCapabilities"])),
+        *(_of(one, "computeResources.type", surroundings.kind_of(one)) for one in around.usable),
+    ]
+    found = suspect(causes.row("nothing-fits"), seen, around.names(job=job), job, message=message, advice=advice)
+    where = tuple(replace(one, path="platformCapabilities") for one in found.settings if one.section == DEFINITIONS)
+    return [replace(found, settings=where)]
 
 
 def _without_gpus(need: Needs, around: Around, job: Json) -> Suspect:
@@ -208,13 +232,15 @@ def _consumables(desk: Desk, job: Json) -> Reads[list[Suspect]]:
 
 
 def _turn(
-    desk: Desk, job: Json, around: Around, states: Sequence[State], names: dict[str, str]
+    desk: Desk, need: Needs, job: Json, around: Around, states: Sequence[State], names: dict[str, str]
 ) -> Reads[list[Suspect]]:
     """That the job waits for others, or for instances that are starting."""
     found: list[Suspect] = []
     position = _position(job, around)
     if position:
         found += yield from _behind(desk, job, around, position, names)
+    else:
+        found += _at_the_head(need, job, around, states)
     launch = next(((state, one) for state in states if (one := capacity.starting(desk, state))), None)
     if launch is not None:
         state, activity = launch
@@ -225,6 +251,24 @@ def _turn(
         seen = [evidence(JOBS, "createdAt", job.get("createdAt"))]
         found.append(suspect(causes.row("still-scaling"), seen, names, job, message=says))
     return found
+
+
+def _at_the_head(need: Needs, job: Json, around: Around, states: Sequence[State]) -> list[Suspect]:
+    """That the job is the next, or may be, and the environments run as many vCPUs as they may.
+
+    That is certain where an instance that has joined would be large enough: then others keep it busy.
+    """
+    full = [one for one in around.usable if _full(one)]
+    if not full or len(full) < len(around.usable):
+        return []
+    seen = [_of(one, "computeResources.desiredvCpus", surroundings.value_of(one, "desiredvCpus")) for one in full]
+    says = "The environment runs as many vCPUs as it may; the job starts when others end."
+    more = surroundings.most_vcpus(full[0]) + _whole(need.vcpus * need.nodes)
+    values = {"computeEnvironments.computeResources.maxvCpus": more}
+    names = around.names(full[0], job)
+    one = suspect(causes.row("waiting-turn"), seen, names, job, message=says, values=values)
+    busy = any(capacity.offers(each, need) for state in states for each in state.joined())
+    return [one if busy else replace(one, certainty=Certainty.likely)]
 
 
 def _behind(desk: Desk, job: Json, around: Around, position: int, names: dict[str, str]) -> Reads[list[Suspect]]:

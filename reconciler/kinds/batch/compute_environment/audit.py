@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/best-practices.html
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from reconciler.kinds.batch import _jobs as jobs
@@ -21,6 +21,7 @@ from reconciler.model import Call, Json, Live, Path, Reads
 from reconciler.model import problem_codes as codes
 from reconciler.model.audit import Audit, Audited, AuditFinding, AuditSeverity, Evidence, at_once, seen
 from reconciler.model.paths import as_written, values_at
+from reconciler.model.records import dataclass
 
 SECTION: Final = "computeEnvironments"
 DESCRIBE: Final = "batch:DescribeComputeEnvironments"

@@ -14,11 +14,15 @@ from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.batch.compute_environment import instance_types as types
 from reconciler.kinds.batch.compute_environment.images import AMAZON_LINUX_2, successor, unsupported
-from reconciler.kinds.common import tags
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import tags
 
 NOT_ON_FARGATE = (
     "allocationStrategy",
@@ -48,11 +52,11 @@ BUNDLES = ("optimal", "default_x86_64", "default_arm64")
 IMAGE_TYPES = tuple(
     f"{cluster}_{system}{gpu}" for cluster in ("ECS", "EKS") for system in ("AL2", "AL2023") for gpu in ("", "_NVIDIA")
 )
-_SUBNET, _GROUP = re.compile(r"subnet-[0-9a-f]+"), re.compile(r"sg-[0-9a-f]+")
-_OTHER_ID = re.compile(r"(vpc|subnet|ami|eni|igw|acl|rtb|lt|i)-[0-9a-f]{8,17}")
-_ARM = re.compile(r"(a1|[a-z]+\d+g[a-z]*)(\.|$)")
-_INSTANCE_TYPE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)?")
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBNET, _GROUP = regex(r"subnet-[0-9a-f]+"), regex(r"sg-[0-9a-f]+")
+_OTHER_ID = regex(r"(vpc|subnet|ami|eni|igw|acl|rtb|lt|i)-[0-9a-f]{8,17}")
+_ARM = regex(r"(a1|[a-z]+\d+g[a-z]*)(\.|$)")
+_INSTANCE_TYPE = regex(r"[a-z][a-z0-9-]*(\.[a-z0-9-]+)?")
+_NAMESPACE = regex(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _HERE = "computeResources"
 
 

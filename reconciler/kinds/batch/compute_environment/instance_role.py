@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.kinds.batch._role_rights import may
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.common.declared import at
 from reconciler.model import Declared, Finding, Path, Resource
 from reconciler.model import problem_codes as codes
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch._role_rights import may
 
 JOIN = "ecs:RegisterContainerInstance"
 POLICY = "service-role/AmazonEC2ContainerServiceforEC2Role"

@@ -7,11 +7,11 @@ https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.model import Finding, Path
+from reconciler.model.patterns import regex
 
 FAMILY_NAMES = """
 a1 c3 c4 c5 c5a c5ad c5d c5n c6a c6g c6gd c6gn c6i c6id c6in c7a c7g c7gd c7gn c7i c7i-flex c8a c8g c8gd c8gn c8i
@@ -22,7 +22,7 @@ r5d r5dn r5n r6a r6g r6gd r6i r6id r6idn r6in r7a r7g r7gd r7i r7iz r8a r8g r8gb
 trn1n trn2 u-3tb1 u-6tb1 u7i-6tb u7i-8tb u7i-12tb vt1 x1 x1e x2gd x2idn x2iedn x2iezn x8g z1d
 """
 FAMILIES = frozenset(FAMILY_NAMES.split())
-_SIZE = re.compile(r"nano|micro|small|medium|large|\d{0,3}xlarge|metal(-\d+xl)?")
+_SIZE = regex(r"nano|micro|small|medium|large|\d{0,3}xlarge|metal(-\d+xl)?")
 _SIZES = (
     "nano",
     "micro",
@@ -32,7 +32,7 @@ _SIZES = (
     "xlarge",
     *(f"{n}xlarge" for n in (2, 3, 4, 6, 8, 9, 12, 16, 24)),
 )
-_RUN_TOGETHER = re.compile(r"(?P<family>[a-z]+\d[a-z]*?)[-_ ]?(?P<size>nano|micro|small|medium|\d*x?large|metal)")
+_RUN_TOGETHER = regex(r"(?P<family>[a-z]+\d[a-z]*?)[-_ ]?(?P<size>nano|micro|small|medium|\d*x?large|metal)")
 
 
 def findings(value: str, path: Path) -> Iterator[Finding]:

@@ -24,25 +24,13 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch import _queue_dependents as queue_users
-from reconciler.kinds.batch._diagnosis import access, queues
-from reconciler.kinds.batch.compute_environment import (
-    audit,
-    drain,
-    effects,
-    images,
-    preflight,
-    side_effects,
-    status,
-    template_names,
-    waits,
-)
+from reconciler.kinds.batch.compute_environment import effects, images, side_effects
 from reconciler.kinds.batch.compute_environment.checks import check
 from reconciler.kinds.batch.compute_environment.fields import FIELDS
 from reconciler.kinds.batch.compute_environment.relations import relations
 from reconciler.kinds.batch.compute_environment.side_effects import UPDATE_POLICY
 from reconciler.kinds.common.declared import at, entries, mapping
 from reconciler.kinds.common.normal_forms import bare, without
-from reconciler.kinds.common.referrers import referrer
 from reconciler.model import (
     MISSING,
     Access,
@@ -68,7 +56,16 @@ from reconciler.model import (
     Scope,
     Want,
 )
-from reconciler.model.diagnosis import Diagnoser
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch._diagnosis.queues import DIAGNOSIS_OF_ENVIRONMENT
+    from reconciler.kinds.batch.compute_environment import template_names, waits
+    from reconciler.kinds.batch.compute_environment.audit import AUDIT
+    from reconciler.kinds.batch.compute_environment.drain import disable, drain, drains
+    from reconciler.kinds.batch.compute_environment.preflight import preflight
+    from reconciler.kinds.batch.compute_environment.status import READER
+    from reconciler.kinds.common.referrers import referrer
 
 READ_ONLY = frozenset(
     {"computeEnvironmentArn", "ecsClusterArn", "status", "statusReason", "uuid", "containerOrchestrationType"}
@@ -305,14 +302,14 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
 
     https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteComputeEnvironment.html
     """
-    disable = () if live.props.get("state") == "DISABLED" else drain.disable(live.physical)
+    disabling = () if live.props.get("state") == "DISABLED" else disable(live.physical)
     call = batch.write(
         "DeleteComputeEnvironment",
         {"computeEnvironment": live.physical},
         retry_on=(batch.BUSY, batch.RELATED),
         ok_if=(batch.MISSING,),
     )
-    return [*disable, call, waits.deleted(live.physical, may_fail=not live.invalid)]
+    return [*disabling, call, waits.deleted(live.physical, may_fail=not live.invalid)]
 
 
 def wait_until_settled(live: Live) -> Sequence[Action]:
@@ -361,12 +358,12 @@ def deletion_effect(live: Live, lifecycle: Lifecycle | None) -> str:
     """What the deletion does to jobs; on your own instances they continue."""
     if live.props.get("type") == "UNMANAGED":
         return Disruption("no new jobs are placed by it; jobs on your own instances continue until you end them")
-    return side_effects.deletion_effect(lifecycle, drains=drain.drains(live))
+    return side_effects.deletion_effect(lifecycle, drains=drains(live))
 
 
 def disruption(live: Live, want: Want, diff: Diff) -> str:
     """The effect of ``diff`` on running jobs, and on jobs that wait for a type of resources that is replaced."""
-    found = side_effects.disruption(want, diff, drains=drain.drains(live))
+    found = side_effects.disruption(want, diff, drains=drains(live))
     more = ""
     if diff.replaces and "eksConfiguration" in live.props:
         more += "; on EKS AWS Batch shows the end of the jobs only by desiredvCpus falling to 0"
@@ -428,8 +425,8 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="compute environment",
     section="computeEnvironments",
-    audit=audit.AUDIT,
-    status=status.READER,
+    audit=AUDIT,
+    status=READER,
     file="batch",
     other_tools=OTHER_TOOLS,
     access=ACCESS,
@@ -454,7 +451,7 @@ KIND = Kind(
     wait_until_settled=wait_until_settled,
     wait_until_gone=wait_until_gone,
     repair=repair,
-    drain=drain.drain,
+    drain=drain,
     takes_out_of_service=takes_out_of_service,
     fields=FIELDS,
     refs=REFS,
@@ -470,9 +467,9 @@ KIND = Kind(
     deletion_effect=deletion_effect,
     notes=images.notes,
     refresh=images.refresh,
-    preflight=preflight.preflight,
+    preflight=preflight,
     side_effects=side_effects.side_effects,
     referrers=referrers,
     dependents=(queue_users.listing("computeEnvironmentOrder", "computeEnvironment"),),
-    diagnosis=Diagnoser(noun=queues.ENVIRONMENT, by_name=queues.of_environment, permissions=access.OF_ENVIRONMENTS),
+    diagnosis=DIAGNOSIS_OF_ENVIRONMENT,
 )

@@ -10,11 +10,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.batch._egress import Addresses
 from reconciler.kinds.batch.compute_environment import effects
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, mapping
 from reconciler.model import Declared, Effect, Finding, Json, Path, Resource, Template
 from reconciler.model import problem_codes as codes
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch._egress import Addresses
 
 HERE = "computeResources"
 GROUPS = ("securityGroupIds", "securityGroups")

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.kinds.batch import _quotas as quotas
 from reconciler.kinds.batch.compute_environment import instance_role, launch_template
 from reconciler.kinds.common.declared import as_text, at
 from reconciler.model import Declared, Finding, Resource
 from reconciler.model import problem_codes as codes
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch import _quotas as quotas
 
 CLUSTER = ("eksConfiguration", "eksClusterArn")
 MOST_ON_A_CLUSTER = 5

@@ -11,7 +11,6 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdatePolicy.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.kinds.batch.compute_environment import effects, images, launch_template
@@ -37,6 +36,7 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.records import dataclass
 
 UPDATE_POLICY = {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 30}
 MOVING = launch_template.MOVING

@@ -9,9 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch._diagnosis.causes import of_environments
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.model import Call, Lifecycle, Repair, Wait
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch._diagnosis.causes import of_environments
 
 NEW_ROLE = not_visible("role")
 NEW_PERMISSION = not_visible("role's permissions")

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_RegisterJobDefinition.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -19,6 +18,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.kinds.common.normal_forms import bare
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 
 BLOCKS = ("containerProperties", "ecsProperties", "eksProperties", "nodeProperties")
 PAYLOADS = ("container", "ecsProperties", "eksProperties")
@@ -26,7 +26,8 @@ PAYLOADS = ("container", "ecsProperties", "eksProperties")
 MOST_BYTES = 24 * 1024
 CONDITIONS = ("START", "COMPLETE", "SUCCESS")
 ROOT = ("", "0", "root")
-_TARGETS = re.compile(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
+_ENCODER = json.JSONEncoder(default=lambda _: "", separators=(",", ":"))
+_TARGETS = regex(r"(\d{0,9}):(\d{0,9})|(\d{1,9})")
 
 
 def check(name: str, props: Json) -> Iterator[Finding]:
@@ -117,7 +118,7 @@ def _check_scalars(props: Json) -> Iterator[Finding]:
     elif seconds is not None and seconds < 60:
         path = ("timeout", "attemptDurationSeconds")
         yield Finding(path, f"{seconds} seconds are too few", "the minimum is 60")
-    size = len(json.dumps(props, default=lambda _: "", separators=(",", ":")).encode())
+    size = len(_ENCODER.encode(props).encode())
     if size > MOST_BYTES:
         why = f"the job definition has {size} bytes; {MOST_BYTES} (24 KiB) at most"
         yield Finding((), why, "move long scripts and tables to the image, or to a bucket")

@@ -14,6 +14,7 @@ from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_gi
 from reconciler.kinds.common.repeated import once_for_each
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.secrets_in_text import secret_arguments, secrets_in
 
 # https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Ulimit.html
@@ -21,9 +22,9 @@ ULIMITS = (
     *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio"),
     *("rttime", "sigpending", "stack"),
 )
-_FOR_SHELLS = re.compile(r"&&|\|\|?|;|[<>]{1,2}|2>&1|\$[A-Za-z_]\w*")
-_SHELL = re.compile(r"(.*/)?(env|(ba|da|z|a|k|c|fi)?sh|cmd(\.exe)?|powershell|pwsh|busybox)")
-_PARAMETER = re.compile(r"(?i:ref):(?!:)\S+|(?i:ref)::\s\S*|(?!Ref)(?i:ref)::\S+")
+_FOR_SHELLS = regex(r"&&|\|\|?|;|[<>]{1,2}|2>&1|\$[A-Za-z_]\w*")
+_SHELL = regex(r"(.*/)?(env|(ba|da|z|a|k|c|fi)?sh|cmd(\.exe)?|powershell|pwsh|busybox)")
+_PARAMETER = regex(r"(?i:ref):(?!:)\S+|(?i:ref)::\s\S*|(?!Ref)(?i:ref)::\S+")
 
 
 def limits(path: Path, props: Json) -> Iterator[Finding]:

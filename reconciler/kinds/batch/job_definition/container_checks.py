@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -21,8 +20,13 @@ from reconciler.kinds.common.repeated import once_for_each
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
 from reconciler.model.masking import private_name, without_tokens
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 from reconciler.model.secrets_in_text import is_itself_a_secret, is_number_or_path, secrets_in
-from reconciler.model.units import amount_in
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.model.units import amount_in
 
 EC2, FARGATE, MANAGED_INSTANCES = "EC2", "FARGATE", "MANAGED_INSTANCES"
 _STEPS = ((1, range(2, 9)), (2, range(4, 17)), (4, range(8, 31)), (8, range(16, 61, 4)), (16, range(32, 121, 8)))
@@ -34,8 +38,8 @@ FARGATE_SIZES: Mapping[Decimal, tuple[int, ...]] = {
 ONLY_ON_FARGATE = ("networkConfiguration", "fargatePlatformConfiguration", "runtimePlatform", "ephemeralStorage")
 LINUX_NOT_ON_FARGATE = ("devices", "maxSwap", "sharedMemorySize", "swappiness", "tmpfs")
 VOLUME_KINDS = ("host", "efsVolumeConfiguration", "s3filesVolumeConfiguration")
-_SECRET_NAME = re.compile(r"passw(or)?d|secret|token|api_?key|access_?key|private_?key|credential", re.IGNORECASE)
-_NOT_SECRET_NAME = re.compile(r"(_|^)(arn|name|id|path|file|url|uri|endpoint|ttl|expiry|region)$", re.IGNORECASE)
+_SECRET_NAME = regex(r"passw(or)?d|secret|token|api_?key|access_?key|private_?key|credential", re.IGNORECASE)
+_NOT_SECRET_NAME = regex(r"(_|^)(arn|name|id|path|file|url|uri|endpoint|ttl|expiry|region)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.referrers import active_definitions, revision
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Call, Dependent, Json, Live, Reads, Referrer, Scope
+from reconciler.model.patterns import regex
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 _Latest: TypeAlias = tuple[str, frozenset[str], frozenset[str]]
@@ -34,7 +35,7 @@ UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 FEW = 20
 
 # Not a part of a path, of a longer name or of a version number ("python:3.11"); images are not searched.
-REVISION = re.compile(
+REVISION = regex(
     r"(?<![\w/.-])(?:arn:[\w-]+:batch:[\w-]+:\d+:job-definition/)?[0-9A-Za-z][\w-]*:\d+(?![\w-]|\.\w)", re.ASCII
 )
 NO_TEXT = frozenset({"image"})

@@ -10,7 +10,6 @@ https://docs.aws.amazon.com/batch/latest/userguide/efa.html
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -20,6 +19,7 @@ from reconciler.kinds.batch.job_definition.needs import EKS, GPU, MEMORY, VCPU, 
 from reconciler.kinds.common.declared import as_int, as_text, at, items
 from reconciler.model import Json, Path
 from reconciler.model.preflight import Fit
+from reconciler.model.records import dataclass
 
 MOST_GROUPS: Final = 5  # security groups of a multi-node job
 _PLATFORMS: Final = {

@@ -10,9 +10,7 @@ https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_BatchGetImage.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,14 +18,16 @@ from reconciler.kinds.batch.job_definition import needs
 from reconciler.kinds.common.declared import as_text, items, mapping
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import Address, Call, Json, Reads, Refused, Resource
+from reconciler.model.patterns import regex
 from reconciler.model.preflight import Ground
+from reconciler.model.records import dataclass
 
 DEFINITIONS: Final = "jobDefinitions"
 REPOSITORIES: Final = "repositories"
 NO_IMAGE, NO_REPOSITORY = "ImageNotFoundException", "RepositoryNotFoundException"
 _MOST: Final = 100  # images in one call
 _FEW: Final = 3  # of these each is asked about by itself, rather than to list all that there are
-_URI: Final = re.compile(
+_URI: Final = regex(
     r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.(?:aws|amazonwebservices\.com\.cn))"
     r"/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]+))?"
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition import image_facts
@@ -21,6 +21,7 @@ from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.common.declared import as_text, items, mapping
 from reconciler.model import Call, Json, Path, Reads, Refused
 from reconciler.model.preflight import DOWNLOAD, Check, Fit, Ground
+from reconciler.model.records import dataclass
 
 _LISTS: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",

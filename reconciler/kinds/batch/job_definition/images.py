@@ -35,13 +35,13 @@ def relations(definition: Resource, declared: Declared) -> Iterator[Finding]:
 def _images(value: Any, path: Path) -> list[tuple[Path, Any]]:
     """Every ``image`` member of the containers, at any depth, with its path."""
     found: list[tuple[Path, Any]] = []
-    if isinstance(value, dict | Mapping):
+    if type(value) is dict or isinstance(value, Mapping):  # quick for a dictionary
         for name, item in value.items():
             if name == "image":
                 found.append(((*path, name), item))
             elif type(item) not in _WITHOUT and (below := _images(item, (*path, name))):
                 found += below
-    elif isinstance(value, list | tuple):
+    elif type(value) is list or isinstance(value, tuple):
         for index, item in enumerate(value):
             if type(item) not in _WITHOUT and (below := _images(item, (*path, index))):
                 found += below

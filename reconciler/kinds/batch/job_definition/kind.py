@@ -22,22 +22,14 @@ from typing import Any
 
 from reconciler.kinds.batch import _common as batch
 from reconciler.kinds.batch.job_definition import (
-    audit,
     container_fields,
-    dependents,
-    diagnosis,
     images,
-    preflight,
-    retries,
     retry_strategy,
     rule_sets,
-    submission,
 )
 from reconciler.kinds.batch.job_definition.checks import check
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
-from reconciler.kinds.common.ownership_index import LARGE, index, not_sought, owned_names, tags_from_index
-from reconciler.kinds.common.replies import ok
 from reconciler.model import (
     OWNER_TAG,
     Access,
@@ -62,6 +54,25 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch.job_definition.audit import AUDIT
+    from reconciler.kinds.batch.job_definition.dependents import (
+        definitions,
+        jobs,
+        mentions,
+        referrers,
+        rules,
+        scheduled,
+    )
+    from reconciler.kinds.batch.job_definition.diagnosis import DIAGNOSIS
+    from reconciler.kinds.batch.job_definition.preflight import preflight
+    from reconciler.kinds.batch.job_definition.retries import retries
+    from reconciler.kinds.batch.job_definition.submission import submission
+    from reconciler.kinds.common import ownership_index
+    from reconciler.kinds.common.ownership_index import index, not_sought, owned_names, tags_from_index
+    from reconciler.kinds.common.replies import ok
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
@@ -175,7 +186,7 @@ def _too_many_others(fresh: Sequence[int], wanted: int) -> bool:
 
 
 def _named(query: Query, names: Sequence[str]) -> Reads[list[Json]]:
-    ask = index(query, ("batch:job-definition",) if names else LARGE)
+    ask = index(query, ("batch:job-definition",) if names else ownership_index.LARGE)
     calls = tuple(_by_name(name) for name in names)
     replies = (yield (*ask, *calls)) if ask or calls else ()
     tagged = yield from tags_from_index(ask, replies[: len(ask)])
@@ -345,7 +356,7 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="job definition",
     section="jobDefinitions",
-    audit=audit.AUDIT,
+    audit=AUDIT,
     file="jobs",
     other_tools=OTHER_TOOLS,
     access=ACCESS,
@@ -385,12 +396,12 @@ KIND = Kind(
     check=check,
     relations=images.relations,
     disruption=disruption,
-    retries=retries.retries,
-    preflight=preflight.preflight,
-    diagnosis=diagnosis.DIAGNOSIS,
-    submits=submission.submission,
+    retries=retries,
+    preflight=preflight,
+    diagnosis=DIAGNOSIS,
+    submits=submission,
     deletion_effect=deletion_effect,
-    dependents=(dependents.rules, dependents.scheduled, dependents.definitions, dependents.jobs),
-    referrers=dependents.referrers,
-    mentions=dependents.mentions,
+    dependents=(rules, scheduled, definitions, jobs),
+    referrers=referrers,
+    mentions=mentions,
 )

@@ -8,22 +8,23 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeRangeProperty.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition.container_checks import EC2, FARGATE, MANAGED_INSTANCES, quantity
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, items, mapping
 from reconciler.model import Json, Path
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
 
 EKS: Final = "EKS"
 VCPU, MEMORY, GPU = "VCPU", "MEMORY", "GPU"
 _PAYLOADS: Final = ("containerProperties", "container", "ecsProperties", "eksProperties")
 _LEGACY: Final = {"vcpus": VCPU, "memory": MEMORY}
 _PODS: Final = {"cpu": VCPU, "memory": MEMORY, "nvidia.com/gpu": GPU}
-_TARGETS: Final = re.compile(r"(\d*)(:?)(\d*)")
+_TARGETS: Final = regex(r"(\d*)(:?)(\d*)")
 _EFA: Final = "/dev/infiniband/uverbs"
 _MI: Final = {"Ki": Decimal(1) / 1024, "Mi": Decimal(1), "Gi": Decimal(1024), "M": Decimal(10**6) / 2**20}
 

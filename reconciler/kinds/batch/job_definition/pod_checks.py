@@ -15,13 +15,14 @@ from reconciler.kinds.batch.job_definition import container_checks
 from reconciler.kinds.common.declared import as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 
 AMOUNTS = ("cpu", "memory", "nvidia.com/gpu")
 NEEDED = ("cpu", "memory")
 MOST_OF_LABEL, MOST_OF_ANNOTATION = 63, 255
-_NAME = re.compile(r"[0-9A-Za-z]([0-9A-Za-z._-]{0,61}[0-9A-Za-z])?")
+_NAME = regex(r"[0-9A-Za-z]([0-9A-Za-z._-]{0,61}[0-9A-Za-z])?")
 _RESERVED = ("kubernetes.io", "k8s.io", "batch.amazonaws.com")
-_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_NAMESPACE = regex(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 
 
 def numbered(path: Path, holder: Json, listed: list[Any]) -> Iterator[Finding]:

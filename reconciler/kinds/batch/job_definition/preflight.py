@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch import _capacity_quotas as quotas
@@ -36,6 +36,7 @@ from reconciler.kinds.batch.job_definition.sites import ENVIRONMENTS, QUEUES, Pa
 from reconciler.kinds.common.declared import at, items
 from reconciler.model import Call, Json, Reads, Refused, Resource
 from reconciler.model.preflight import Check, Checks, Fit, Ground, Placed
+from reconciler.model.records import dataclass
 
 _SHOWN: Final = 2  # reasons in one sentence
 _NFS: Final = 2049

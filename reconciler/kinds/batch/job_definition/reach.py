@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/AmazonECS/latest/developerguide/vpc-endpoints.html
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from reconciler.kinds.batch import _network as networks
@@ -17,6 +16,7 @@ from reconciler.kinds.batch.job_definition import image_facts, role_preflight
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Json, Path
 from reconciler.model.preflight import Ground
+from reconciler.model.records import dataclass
 
 _HUB: Final = "docker.io"
 _PUBLIC: Final = frozenset(

@@ -23,12 +23,13 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_RetryStrategy.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition import outcomes
 from reconciler.model.attempts import Cause, Decision, Ending, Verdict
+from reconciler.model.records import dataclass
 from reconciler.model.values import Json
 
 CONDITIONS: Final = ("onExitCode", "onReason", "onStatusReason")

@@ -10,7 +10,6 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -22,6 +21,7 @@ from reconciler.kinds.common.declared import as_int, as_text, entries, is_given,
 from reconciler.kinds.common.repeated import once_for_each
 from reconciler.model import Field, Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 
 CONDITIONS = retry_rules.CONDITIONS
 ACTIONS = ("RETRY", "EXIT")
@@ -29,7 +29,7 @@ MOST_ENTRIES = 5
 LONGEST = 512
 WINDOWS = "WINDOWS"  # its exit codes have 32 bits
 
-_ALLOWED = {"onExitCode": re.compile(r"[0-9]"), "onReason": re.compile(r"[A-Za-z0-9.:\s]")}
+_ALLOWED = {"onExitCode": regex(r"[0-9]"), "onReason": regex(r"[A-Za-z0-9.:\s]")}
 _ALLOWED["onStatusReason"] = _ALLOWED["onReason"]
 
 WHOLE_TEXTS = (outcomes.EXITED, outcomes.NOT_STARTED, outcomes.TIMED_OUT, outcomes.NO_DEPENDENCY)

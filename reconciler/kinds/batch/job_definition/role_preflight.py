@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,6 +20,7 @@ from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.batch.job_definition.sites import Site
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Json, Path, Reads, Resource, Scope
+from reconciler.model.patterns import regex
 from reconciler.model.preflight import Check, Ground
 from reconciler.model.stand_ins import unknown_values
 
@@ -84,7 +84,7 @@ def _asked(ground: Ground) -> Iterator[Resource]:
     return (one for one in listed if ground.concerns(one.address))
 
 
-_SUFFIXED: Final = re.compile(r"-[A-Za-z0-9]{6}$")  # the ARN of a secret ends so, and policies are written for it
+_SUFFIXED: Final = regex(r"-[A-Za-z0-9]{6}$")  # the ARN of a secret ends so, and policies are written for it
 _LOGS: Final = ("logs:CreateLogStream", "logs:PutLogEvents")
 
 

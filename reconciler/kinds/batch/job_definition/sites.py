@@ -6,7 +6,7 @@ Those that are not declared are read, all in one call.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
 from reconciler.kinds.batch import _instance_offers as instances
@@ -18,6 +18,7 @@ from reconciler.kinds.common.declared import as_text, at, entries, items, mappin
 from reconciler.kinds.common.replies import chunks
 from reconciler.model import EMPTY, Address, Call, Declared, Json, Reads, Refused, Resource, Verb
 from reconciler.model.preflight import Ground
+from reconciler.model.records import dataclass
 
 QUEUES: Final = "jobQueues"
 ORDER, MEMBER = "computeEnvironmentOrder", "computeEnvironment"

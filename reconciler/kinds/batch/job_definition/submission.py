@@ -15,9 +15,10 @@ from functools import partial
 from typing import Any, Final
 
 from reconciler.kinds.batch.job_definition import retries
-from reconciler.kinds.common.declared import at, entries, is_given
+from reconciler.kinds.common.declared import at, entries, is_given, items
 from reconciler.model import Json
 from reconciler.model.jobs import Overrides, Submission
+from reconciler.model.patterns import regex
 from reconciler.model.problems import one_of
 
 CONTAINER, TASKS, PODS, NODES = (
@@ -33,6 +34,7 @@ CONTENTS: Final = {
     PODS: frozenset({"podProperties"}),
     NODES: frozenset({"numNodes", "nodePropertyOverrides"}),
 }
+_PLACEHOLDER: Final = regex(r"Ref::(?P<name>[\w-]+)")
 MEMBERS: Final = frozenset(
     {
         *CONTENTS,
@@ -49,6 +51,7 @@ def submission(props: Json) -> Submission:
     return Submission(
         platform=retries.platform(props),
         multinode=nodes,
+        needed=frozenset(_placeholders(props)) - frozenset(props.get("parameters") or ()),
         request=partial(_request, props),
         from_file=partial(_from_file, props),
     )
@@ -98,11 +101,25 @@ def _parts(props: Json) -> Iterator[Json]:
         yield props
 
 
-def _names(part: Json) -> list[str]:
+def _listed(part: Json) -> list[Json]:
+    """The containers that have names."""
     tasks = [task for _, task in entries(at(part, "ecsProperties", "taskProperties"))]
     listed = [one for task in tasks for _, one in entries(task.get("containers"))]
-    listed += [one for _, one in entries(at(part, "eksProperties", "podProperties", "containers"))]
-    return [str(one.get("name", "")) for one in listed]
+    return listed + [one for _, one in entries(at(part, "eksProperties", "podProperties", "containers"))]
+
+
+def _names(part: Json) -> list[str]:
+    return [str(one.get("name", "")) for one in _listed(part)]
+
+
+def _placeholders(props: Json) -> Iterator[str]:
+    """The names of the parameters that stand for whole words of a command."""
+    for part in _parts(props):
+        blocks = (at(part, block) for block in ("containerProperties", "container"))
+        for container in (*_listed(part), *(block for block in blocks if isinstance(block, Mapping))):
+            for word in (word for member in ("command", "args") for word in items(container.get(member))):
+                if isinstance(word, str) and (found := _PLACEHOLDER.fullmatch(word)):
+                    yield found["name"]
 
 
 def _container(wanted: Overrides) -> dict[str, Any]:

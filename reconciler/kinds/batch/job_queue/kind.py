@@ -22,11 +22,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from reconciler.kinds.batch import _common as batch
-from reconciler.kinds.batch._diagnosis import access, queues
-from reconciler.kinds.batch.job_queue import audit, jobs, preflight, relations, status
+from reconciler.kinds.batch.job_queue import relations
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, repeats
 from reconciler.kinds.common.normal_forms import bare, without
-from reconciler.kinds.common.replies import top_members
 from reconciler.model import (
     Access,
     Action,
@@ -55,7 +53,15 @@ from reconciler.model import (
     Want,
 )
 from reconciler.model import problem_codes as codes
-from reconciler.model.diagnosis import Diagnoser
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch._diagnosis.queues import DIAGNOSIS_OF_QUEUE
+    from reconciler.kinds.batch.job_queue.audit import AUDIT
+    from reconciler.kinds.batch.job_queue.jobs import takes_jobs
+    from reconciler.kinds.batch.job_queue.preflight import preflight
+    from reconciler.kinds.batch.job_queue.status import READER
+    from reconciler.kinds.common.replies import top_members
 
 READ_ONLY = frozenset({"jobQueueArn", "status", "statusReason"})
 CONTAINER_TYPES = ("EKS", "ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES")
@@ -370,11 +376,11 @@ OTHER_TOOLS = OtherTools(
 KIND = Kind(
     name="job queue",
     section="jobQueues",
-    audit=audit.AUDIT,
-    status=status.READER,
+    audit=AUDIT,
+    status=READER,
     file="batch",
     other_tools=OTHER_TOOLS,
-    preflight=preflight.preflight,
+    preflight=preflight,
     access=ACCESS,
     complete_lists=(
         CompleteList(
@@ -407,9 +413,9 @@ KIND = Kind(
     declare=declare,
     check=check,
     relations=relations.relations,
-    takes_jobs=jobs.takes_jobs,
+    takes_jobs=takes_jobs,
     disruption=disruption,
     deletion_effect=deletion_effect,
     side_effects=relations.side_effects,
-    diagnosis=Diagnoser(noun=queues.QUEUE, by_name=queues.of_queue, permissions=access.OF_JOBS),
+    diagnosis=DIAGNOSIS_OF_QUEUE,
 )

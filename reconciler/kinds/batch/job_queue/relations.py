@@ -9,19 +9,22 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_UpdateJobQueue.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from reconciler.kinds.batch import _quotas as quotas
 from reconciler.kinds.common.declared import entries
 from reconciler.model import Address, Declared, Diff, Finding, Json, Live, Path, Reads, Resource, Verb, Want
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.batch import _quotas as quotas
 
 ORDER, MEMBER, TYPE = "computeEnvironmentOrder", "computeEnvironment", "jobQueueType"
 POLICY = "schedulingPolicyArn"
 TYPES = {"EC2": "ECS", "Fargate": "ECS_FARGATE", "EKS": "EKS", "managed instances": "ECS_MANAGED_INSTANCES"}
-_ARM = re.compile(r"default_arm64|(a1|[a-z]+\d+g[a-z]*)(\.[a-z0-9-]+)?")
+_ARM = regex(r"default_arm64|(a1|[a-z]+\d+g[a-z]*)(\.[a-z0-9-]+)?")
 
 Listed = Iterable[tuple[Path, Resource]]
 

@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from reconciler.kinds.common.policy_document import vocabulary
 from reconciler.kinds.common.policy_document.document import (
     MEMBERS,
     OLD_VERSION,
@@ -30,16 +29,21 @@ from reconciler.kinds.common.policy_document.document import (
 )
 from reconciler.model import Finding, Path, Reference, Template, Text
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import walk
+from reconciler.model.when_used import when_used
 
-_ACTION = re.compile(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
-_PARTITION = re.compile(r"aws(-[a-z]+)*|\*")
-_SID = re.compile(r"[A-Za-z0-9]*")
-_SERVICE = re.compile(
+with when_used():
+    from reconciler.kinds.common.policy_document import vocabulary
+
+_ACTION = regex(r"\*|[A-Za-z0-9-]+:[A-Za-z0-9*?]+")
+_PARTITION = regex(r"aws(-[a-z]+)*|\*")
+_SID = regex(r"[A-Za-z0-9]*")
+_SERVICE = regex(
     r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazonaws\.eu|amazon\.com|c2s\.ic\.gov|sc2s\.sgov\.gov)"
 )
-_AWS = re.compile(
+_AWS = regex(
     r"\*|\d{12}|[A-Z0-9]{16,}"
     r"|arn:[^:]+:(iam|sts)::(\d{12}|cloudfront):(root|(user|role|assumed-role|federated-user)/\S+)"
 )

@@ -17,24 +17,28 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_policies.html
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import product
 from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
-from reconciler.kinds.common.json_text import from_json
 from reconciler.model import Json, Later, Reference, Template, Text
+from reconciler.model.patterns import regex
+from reconciler.model.records import dataclass
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.json_text import from_json
 
 DocumentKind: TypeAlias = Literal["trust", "identity", "resource"]
 
 OLD_VERSION = "2008-10-17"
 VERSION = "2012-10-17"
 
-_ACCOUNT = re.compile(r"\d{12}")
-_MARK = re.compile("\ue000(\\d+)\ue001")
+_ACCOUNT = regex(r"\d{12}")
+_MARK = regex("\ue000(\\d+)\ue001")
 MEMBERS = frozenset(
     ("Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Principal", "NotPrincipal", "Condition")
 )

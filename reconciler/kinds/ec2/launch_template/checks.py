@@ -6,21 +6,24 @@ https://docs.aws.amazon.com/batch/latest/userguide/launch-templates.html
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from reconciler.kinds.common import tags
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, is_given, items, mapping, repeats
 from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.kinds.ec2.launch_template.data_fields import DATA
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.secrets_in_text import secrets_in
 from reconciler.model.stand_ins import known
+from reconciler.model.when_used import when_used
 
-NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
-IMAGE = re.compile(r"ami-[0-9a-f]+|resolve:ssm:\S+")
+with when_used():
+    from reconciler.kinds.common import tags
+
+NAME = regex(r"[a-zA-Z0-9().\-/_]{3,128}")
+IMAGE = regex(r"ami-[0-9a-f]+|resolve:ssm:\S+")
 TAGGED = ("instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu")
 MAX_DESCRIPTION = 255
 # sizes in GiB and IOPS by volume type

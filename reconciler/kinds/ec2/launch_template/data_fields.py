@@ -14,9 +14,12 @@ from typing import Any
 
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import bare, unless
-from reconciler.kinds.common.replies import lowered, raised, tag_list
 from reconciler.kinds.ec2.launch_template import user_data
 from reconciler.model import Effect, Field, Json, Ref
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.replies import lowered, raised, tag_list
 
 DATA = "launchTemplateData"
 

@@ -26,8 +26,6 @@ from typing import Any
 from reconciler.kinds.common.declared import at, entries, items, mapping
 from reconciler.kinds.common.listing import listing
 from reconciler.kinds.common.normal_forms import without
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import chunks, ok
 from reconciler.kinds.common.visibility import not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.launch_template import data_fields
@@ -67,6 +65,11 @@ from reconciler.model import (
 )
 from reconciler.model import problem_codes as codes
 from reconciler.model.recorded import Recorded
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import chunks, ok
 
 DESCRIPTION = "versionDescription"
 FIELDS = {DESCRIPTION: Field(effect=Effect.NEW_REVISION, default=""), **data_fields.FIELDS}

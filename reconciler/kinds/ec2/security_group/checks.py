@@ -22,11 +22,12 @@ from reconciler.kinds.ec2.security_group.rules import (
 )
 from reconciler.model import Finding, Json, Path
 from reconciler.model import problem_codes as codes
+from reconciler.model.patterns import regex
 from reconciler.model.problems import near
 from reconciler.model.stand_ins import known
 
 DIRECTIONS = ("ingress", "egress")
-TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+TEXT = regex(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 TEXT_HINT = "at most 255 of letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*"
 PROTOCOLS = ("tcp", "udp", "icmp", "icmpv6", "-1", "all")
 RULES_QUOTA, MAX_RULES = 60, 1000

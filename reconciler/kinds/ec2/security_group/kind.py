@@ -23,16 +23,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from reconciler.kinds.common import instances
 from reconciler.kinds.common.declared import items
 from reconciler.kinds.common.listing import listing
-from reconciler.kinds.common.referrers import referrer
-from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
-from reconciler.kinds.common.values import align
 from reconciler.kinds.common.visibility import STILL_IN_USE, not_visible
 from reconciler.kinds.ec2 import _common as ec2
 from reconciler.kinds.ec2.security_group.checks import check
-from reconciler.kinds.ec2.security_group.events import RECORDED
 from reconciler.kinds.ec2.security_group.rules import Rule, from_api, from_yaml, rules, to_yaml
 from reconciler.model import (
     OWNER_TAG,
@@ -62,6 +57,14 @@ from reconciler.model import (
     Wait,
     Want,
 )
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from reconciler.kinds.common import instances
+    from reconciler.kinds.common.referrers import referrer
+    from reconciler.kinds.common.replies import chunks, lowered, ok, raised, tag_list, tag_map, together
+    from reconciler.kinds.common.values import align
+    from reconciler.kinds.ec2.security_group.events import RECORDED
 
 FIELDS = {
     "description": Field(effect=Effect.REPLACE, computed=True),

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.model import Json, Later, Path
+from reconciler.model.records import dataclass
 
 NAMES = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1", "any": "-1"}
 WITH_PORTS = ("tcp", "udp")
