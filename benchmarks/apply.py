@@ -45,6 +45,8 @@ WAITED = {
     "CreateJobQueue": ("queue_create", 5.0),
 }
 """By the call that starts the wait: the sandbox's setting for its duration, and the seconds of ``as-aws``."""
+AT_ONCE = ("queue_update", "deleted_lingers", "queue_delete", "environment_delete", "relationship_lag", "iam_delay")
+"""What takes no time here in any case."""
 SETTLING = {"at-once": 0.0, "as-aws": 1.0}
 READS = ("Describe", "Get", "List")
 # terraform's AWS provider 5.100 on the same estate in the same sandbox, settling at once: calls and wall seconds

@@ -137,7 +137,7 @@ class Shared:
         return found
 
     def alone(self, _: Hashable) -> AbstractContextManager[object]:
-        """Where nobody else makes the value of a key: everywhere, without threads."""
+        """Where the value of a key is made by one caller: everywhere, without threads."""
         return nullcontext()
 
 
