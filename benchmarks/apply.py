@@ -1,4 +1,4 @@
-"""What a first apply costs: API calls, wall time, CPU and memory, and the longest chain of its steps.
+"""What a first apply and a destroy cost: API calls, wall time, CPU and memory, and the longest chain of its steps.
 
 ``python -m benchmarks.apply [--delay SECONDS] [--settling NAME]... [N]...`` writes an estate of N job definitions
 (:mod:`benchmarks.estate`) and applies it to an empty account in a process of its own, whose CPU and memory the
@@ -11,6 +11,10 @@ The critical path is the time that more workers cannot shorten: until the first 
 longest chain of the plan's steps, and from the last write on. In the chain a call counts as the median of its
 operation, and a wait as one poll and the sandbox's setting for its duration.
 
+``allowed`` are the calls as a multiple of those that may be made: the writes, and 1.1 times the reads of two plans
+without changes. ``grows`` is how many MB the process gains from its first write to its peak. Then all of it is
+destroyed, in the same way.
+
 Times depend on the machine, calls do not: those are asserted in ``tests/applying/test_apply_calls.py``.
 """
 
@@ -18,7 +22,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import tempfile
+import threading
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -38,6 +45,8 @@ WAITED = {
     "CreateJobQueue": ("queue_create", 5.0),
 }
 """By the call that starts the wait: the sandbox's setting for its duration, and the seconds of ``as-aws``."""
+AT_ONCE = ("queue_update", "deleted_lingers", "queue_delete", "environment_delete", "relationship_lag", "iam_delay")
+"""What takes no time here in any case."""
 SETTLING = {"at-once": 0.0, "as-aws": 1.0}
 READS = ("Describe", "Get", "List")
 # terraform's AWS provider 5.100 on the same estate in the same sandbox, settling at once: calls and wall seconds
@@ -47,13 +56,23 @@ TERRAFORM = {20: (148, 40), 200: (770, 74), 1000: (3535, 467)}
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What one apply took, in seconds: ``before`` until the first write, ``chain`` the longest chain of steps,
-    ``after`` from the last write on.
+    ``after`` from the last write on. ``plan`` is a plan without changes after it, ``destroyed`` the end of it all;
+    ``grows`` and ``shrinks`` are the megabytes that the processes gained while they wrote.
     """
 
     cost: Cost
     before: float
     chain: float
     after: float
+    grows: float
+    plan: Cost
+    destroyed: Cost
+    shrinks: float
+
+    def allowed(self, cost: Cost) -> float:
+        """The calls as a multiple of the writes and the reads of two plans without changes, and a tenth of these."""
+        writes = sum(count for call, count in cost.calls.items() if not _is_read(call))
+        return cost.calls.total() / (writes + 1.1 * 2 * sum(self.plan.calls.values()))
 
     @property
     def critical(self) -> float:
@@ -79,17 +98,63 @@ def measured(n: int, settling: str, delay: float) -> Applied:
             command = ["reconciler", "apply", str(target), "--auto-approve", "--journal", str(journal)]
             account.sandbox.clock.speed = 1
             began = account.sandbox.clock.now()
-            cost = account.cost(command, delay=delay)
+            memory = _Memory(account)
+            cost = account.cost(command, delay=delay, started=memory.watch)
             ended, changes, took = account.sandbox.clock.now(), _changes(account), _took(journal)
+            grows = memory.gained()
+            plan = account.cost(["reconciler", "plan", str(target)])
+            ending = _Memory(account)
+            command = ["reconciler", "destroy", str(target), "--auto-approve"]
+            destroyed = account.cost(command, delay=delay, started=ending.watch)
         first = took[f"{changes[0].service}:{changes[0].operation}"]
         return Applied(
             cost,
             before=changes[0].at - first - began,
             chain=longest(made.steps, took, lasting),
             after=ended - changes[-1].at,
+            grows=grows,
+            plan=plan,
+            destroyed=destroyed,
+            shrinks=ending.gained(),
         )
     finally:
         account.close()
+
+
+class _Memory:
+    """The memory of a process while it writes, as the operating system counts it."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self._seen: list[float] = []
+        self._thread = threading.Thread(daemon=True)
+
+    def watch(self, process: int) -> None:
+        """Look at it until it ends."""
+        self._thread = threading.Thread(target=self._look, args=(process,), daemon=True)
+        self._thread.start()
+
+    def _look(self, process: int) -> None:
+        status = Path(f"/proc/{process}/status")
+        while True:
+            try:
+                found = re.search(r"VmRSS:\s*(\d+)", status.read_text("utf-8"))
+            except OSError:
+                return
+            if found is None:  # it has ended
+                return
+            if self._seen or _changes(self._account):
+                self._seen.append(int(found[1]) / 1024)
+            time.sleep(0.05)
+
+    def gained(self) -> float:
+        """The megabytes from the first write to the peak."""
+        self._thread.join()
+        return max(self._seen, default=0.0) - next(iter(self._seen), 0.0)
+
+
+def _is_read(call: str) -> bool:
+    return call.partition(":")[2].startswith(READS) or call.startswith("tagging:")
 
 
 def _planned(account: Account, target: Path) -> Plan:
@@ -143,7 +208,7 @@ def main() -> None:
     asked = parser.parse_args()
     print(
         f"{'N':>6} {'settling':>9} {'calls':>6} {'wall':>7} {'CPU s':>6} {'MB':>5} "
-        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6}  terraform's calls, wall"
+        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6} {'allowed':>7} {'grows':>5}  terraform's calls, wall"
     )
     for settling in asked.settling or ["at-once"]:
         for n in asked.sizes:
@@ -151,12 +216,20 @@ def main() -> None:
             cost, (calls, wall) = one.cost, TERRAFORM.get(n, ("", "")) if settling == "at-once" else ("", "")
             print(
                 f"{n:>6} {settling:>9} {cost.calls.total():>6} {cost.wall:>7.2f} {cost.cpu:>6.2f} {cost.memory:>5.0f} "
-                f"{one.before:>7.2f} {one.chain:>6.2f} {one.after:>6.2f} {one.ratio:>6.2f}  {calls:>6} {wall:>5}",
+                f"{one.before:>7.2f} {one.chain:>6.2f} {one.after:>6.2f} {one.ratio:>6.2f} {one.allowed(cost):>7.2f} "
+                f"{one.grows:>5.1f}  {calls:>6} {wall:>5}",
+                flush=True,
+            )
+            end = one.destroyed
+            print(
+                f"{n:>6} {'destroy':>9} {end.calls.total():>6} {end.wall:>7.2f} {end.cpu:>6.2f} {end.memory:>5.0f} "
+                f"{'':>29} {one.allowed(end):>7.2f} {one.shrinks:>5.1f}",
                 flush=True,
             )
             print("       " + ", ".join(f"{call} {count}" for call, count in sorted(cost.calls.items())))
             if asked.json:
                 shown = {"wall": cost.wall, "cpu": cost.cpu, "memory": cost.memory, "critical": one.critical}
+                shown |= {"allowed": one.allowed(cost), "grows": one.grows, "destroy": end.calls}
                 print(json.dumps({"n": n, "settling": settling, **shown, "calls": cost.calls}))
 
 

@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +60,12 @@ class Account:
         self.environ = {**os.environ, **environment(self.server.url), "NO_COLOR": "1"}
         self.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as for an installed program, whose modules are compiled
 
-    def cost(self, module: Sequence[str], *, delay: float = 0) -> Cost:
-        """Run ``module`` with arguments; each call takes ``delay`` seconds more. Raises RuntimeError where it fails."""
+    def cost(
+        self, module: Sequence[str], *, delay: float = 0, started: Callable[[int], object] = lambda _: None
+    ) -> Cost:
+        """Run ``module`` with arguments; each call takes ``delay`` seconds more, and ``started`` gets the id of the
+        process. Raises RuntimeError where it fails.
+        """
         self.sandbox.calls.clear()
         self.sandbox.faults.clear()
         self.sandbox.clock.speed = 1
@@ -73,6 +77,7 @@ class Account:
             process = subprocess.Popen(  # noqa: S603  our own module
                 command, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
             )
+            started(process.pid)
             assert process.stdout is not None
             said = process.stdout.read()
             _, status, usage = os.wait4(process.pid, 0)

@@ -8,12 +8,17 @@ the members of a shape are found once, and those of an object looked up as they 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import Any, Final
 
 from botocore.parsers import ResponseParserFactory, RestJSONParser
+from botocore.utils import parse_timestamp
 
+from reconciler.model.patterns import regex
+
+_ISO: Final = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?(Z|[+-]\d\d:\d\d)")
 Read = Callable[[Any], Any]
 _AS_THEY_ARE: Final = frozenset({"string", "character", "boolean", "integer", "long", "float", "double"})
 
@@ -74,16 +79,26 @@ class _AsWritten(RestJSONParser):
         return partial(self._parse_shape, shape)  # type: ignore[attr-defined]
 
 
+def _moment(value: Any) -> datetime:
+    """A timestamp as botocore reads it; most are in ISO 8601, which Python reads thirty times as fast as dateutil."""
+    if type(value) is str and _ISO.fullmatch(value):
+        return datetime.fromisoformat(value)
+    found: datetime = parse_timestamp(value)
+    return found
+
+
 class Parsers(ResponseParserFactory):
     """botocore's parsers, one for each protocol; those of REST services with JSON are the above."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.set_parser_defaults(timestamp_parser=_moment)
         self._made: dict[str, Any] = {}
 
     def create_parser(self, protocol_name: str) -> Any:
         """The parser of a protocol."""
         if protocol_name not in self._made:
             own = protocol_name == "rest-json"
-            self._made[protocol_name] = _AsWritten() if own else super().create_parser(protocol_name)
+            made = _AsWritten(timestamp_parser=_moment) if own else super().create_parser(protocol_name)
+            self._made[protocol_name] = made
         return self._made[protocol_name]

@@ -93,7 +93,7 @@ if TYPE_CHECKING:  # what only some commands use is imported by them
     from .granted import Granted
     from .jobs import Submission, Takes
     from .plan import Verb
-    from .preflight import Check, Ground
+    from .preflight import Check, Checks, Ground
     from .recorded import Recorded
     from .status import StatusReader
 
@@ -283,8 +283,9 @@ class Kind:
     #: other findings are problems. A read that is refused **must not** be one. Without a diff it **must not** ask AWS.
     side_effects: Callable[[Live, Want, Diff, Mapping[Address, Verb], Declared], Reads[Sequence[Finding]]] | None = None
     #: Whether one can run, or jobs on it, in this account, for `--preflight`. A read that is refused is unknown: it
-    #: **must not** raise for it.
-    preflight: Callable[[Resource, Ground], Reads[Sequence[Check]]] | None = None
+    #: **must not** raise for it. It is called for each that is declared: what several have in common is found once, in
+    #: ``Ground.shared``.
+    preflight: Callable[[Resource, Ground], Reads[Sequence[Check] | Checks]] | None = None
     #: How attempts of the jobs of one end and are retried, by its declared properties: for `reconcile retry`.
     retries: Callable[[Json], Retries] | None = None
     #: How what is wrong with one, or with what it runs, is found out: for `reconcile why`.

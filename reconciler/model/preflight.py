@@ -5,17 +5,20 @@ What is checked is known to the kinds (``Kind.preflight``); ``account/preflight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from .declared import Declared
 from .plan import ResourcePlan, Verb
 from .records import dataclass
 from .resources import Live, Resource
+from .steps import Reads
 from .values import EMPTY, Address, Json, Path, Scope
 
+T = TypeVar("T")
 #: The service of a call that reads a signed URL, ``{"url": ...}``; the reply is ``{"text": ...}``. No client of AWS
 #: gets it: `account/preflight.py` answers it.
 DOWNLOAD: Final = "download"
@@ -76,11 +79,66 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Checks in environments, which are the same in every queue: one object for all resources that need the same.
+
+    ``pairs`` are the queues with their environments, each with the key of its ``checks``.
+    """
+
+    pairs: Sequence[tuple[str, str, Hashable]]
+    checks: Mapping[Hashable, Sequence[Check]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """The checks of one resource: its own, those in environments, and what follows from all of them."""
+
+    own: Sequence[Check] = ()
+    placed: Placed | None = None
+    after: Sequence[Check] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """A check, and the resource that it is of."""
+    """The checks of a resource."""
 
     address: Address
-    check: Check
+    checks: Checks
+
+    def parts(self) -> Iterator[Sequence[Check]]:
+        """Its checks, each once in however many queues and environments it is the same; most parts are shared."""
+        yield self.checks.own
+        yield from self.checks.placed.checks.values() if self.checks.placed else ()
+        yield self.checks.after
+
+
+class Shared:
+    """What is found once in a preflight. What makes one value may ask for others, never for itself."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, Any] = {}
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """The value of ``key``, which ``make`` makes."""
+        if key not in self._found:
+            with self.alone(key):
+                if key not in self._found:
+                    self._found[key] = make()
+        found: T = self._found[key]
+        return found
+
+    def read_once(self, key: Hashable, reads: Callable[[], Reads[T]]) -> Reads[T]:
+        """The value of ``key``, which is the result of ``reads``."""
+        if key not in self._found:
+            with self.alone(key):
+                if key not in self._found:
+                    self._found[key] = yield from reads()
+        found: T = self._found[key]
+        return found
+
+    def alone(self, _: Hashable) -> AbstractContextManager[object]:
+        """Where the value of a key is made by one caller: everywhere, without threads."""
+        return nullcontext()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +147,7 @@ class Ground:
 
     ``declared`` has references as written, by which resources find each other; ``plans`` what the plan does, by
     address. ``full``: also what takes more than API calls; ``narrow``: only what the plan changes is asked about.
+    ``shared`` has what is the same for several resources.
     """
 
     scope: Scope
@@ -96,6 +155,7 @@ class Ground:
     plans: Mapping[Address, ResourcePlan] = field(default_factory=lambda: EMPTY)
     full: bool = False
     narrow: bool = False
+    shared: Shared = field(default_factory=Shared, compare=False, repr=False)
 
     def props(self, resource: Resource) -> Json:
         """Its properties, with references resolved where the plan has it."""

@@ -98,7 +98,7 @@ def mask_for(env: Environment) -> Mask:
     kinds = discover()
     found, words = set(env.sensitive), {text for text in env.sensitive if len(text) < SHORT}
     for resource in env.resources.values():
-        secret = [path for path, facts in kinds[resource.address.section].fields.items() if facts.secret]
+        secret = [*registry.secret_fields(kinds[resource.address.section])]
         secret += [path for path, facts in resource.unknown_members.items() if facts.secret]
         for pattern in secret:
             for _, value in values_at(resource.props, pattern):

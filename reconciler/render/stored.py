@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache
@@ -55,7 +55,8 @@ def _written(value: Any) -> Any:
         return {item.name: _written(member) for item, member in members if member != item.default}
     if isinstance(value, Mapping):
         return {name: _written(item) for name, item in value.items()}
-    return [_written(item) for item in value] if isinstance(value, tuple) else value
+    listed = isinstance(value, Sequence) and not isinstance(value, str | list)
+    return [_written(item) for item in value] if listed else value
 
 
 def _read(kind: Any, stored: Any) -> Any:
@@ -72,7 +73,7 @@ def _read(kind: Any, stored: Any) -> Any:
         return made(**{name: _read(_members(made)[name], item) for name, item in stored.items()})
     if get_origin(kind) is UnionType:  # of something and None
         return None if stored is None else _read(get_args(kind)[0], stored)
-    if get_origin(kind) is tuple:
+    if get_origin(kind) in (tuple, Sequence):
         return tuple(_read(get_args(kind)[0], item) for item in stored)
     return {_read(str, name): _read(get_args(kind)[1], item) for name, item in stored.items()}
 

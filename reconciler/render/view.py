@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any, Final
+from typing import Any, Final, overload
 
-from reconciler.model import EMPTY, MISSING, Call, Change, Deferred, Plan, Reference, Resource, ResourcePlan, Verb
+from reconciler.model import EMPTY, MISSING, Call, Change, Deferred, Plan, Reference, Resource, ResourcePlan, Step, Verb
 from reconciler.model.paths import located
 from reconciler.model.patterns import regex
 from reconciler.model.plan import UNAFFECTED
@@ -35,6 +35,33 @@ _ORDER: Final = tuple(
     verb.value for verb in (Verb.DELETE, Verb.REPLACE, Verb.UPDATE, Verb.ADOPT, Verb.CREATE, Verb.NOOP)
 )
 _REVISION: Final = regex(r"\brevision \d+")
+
+
+class Steps(Sequence[str]):
+    """The steps of a resource as they are shown: few outputs show them, so they are written when they are asked for."""
+
+    def __init__(self, steps: Sequence[Step], mask: Mask) -> None:
+        self._steps, self._mask = steps, mask
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return Steps(self._steps[index], self._mask)
+        return changes.step(self._steps[index], self._mask)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +88,7 @@ class Entry:
     notes: tuple[str, ...] = ()
     unchanged: int = 0
     calls: int = 0
-    steps: tuple[str, ...] = ()
+    steps: Sequence[str] = ()
     place: str = ""
     depends_on: tuple[str, ...] = ()
 
@@ -260,7 +287,8 @@ def limits(plan: Plan) -> str:
 
 def entry(item: ResourcePlan, mask: Mask, root: str = "") -> Entry:
     """One resource as it is shown; ``root`` is the path prefix of its file."""
-    lines, core = _lines(item, mask), _lines(changes.nameless(item), mask, core=item.verb is Verb.UPDATE)
+    lines = _lines(item, mask)
+    core = _core(item, lines, mask)
     acting = item.steps if item.verb is not Verb.NOOP else ()
     return Entry(
         address=mask.line(str(item.address)),
@@ -277,7 +305,7 @@ def entry(item: ResourcePlan, mask: Mask, root: str = "") -> Entry:
         notes=tuple(mask.line(note) for note in item.notes),
         unchanged=_unchanged(item),
         calls=sum(isinstance(step.action, Call) for step in acting),
-        steps=tuple(changes.step(step, mask) for step in acting),
+        steps=Steps(acting, mask),
         place=mask.line(located(root, item.pos)) if item.pos and item.pos.file else "",
         depends_on=_addresses(item, mask),
     )
@@ -287,6 +315,14 @@ def _lines(item: ResourcePlan, mask: Mask, *, core: bool = False) -> tuple[Line,
     if item.verb is Verb.CREATE:
         return tuple(changes.created(item, mask))
     return tuple(changes.lines(item.changes, mask, core=core))
+
+
+def _core(item: ResourcePlan, lines: tuple[Line, ...], mask: Mask) -> tuple[Line, ...]:
+    """Its lines without what is its own: those of a creation are the same unless its tags have its name."""
+    without = changes.nameless(item)
+    if item.verb is Verb.CREATE and without.after is item.after:
+        return lines
+    return _lines(without, mask, core=item.verb is Verb.UPDATE)
 
 
 def sign(item: ResourcePlan) -> str:

@@ -285,10 +285,15 @@ def called_secret(value: Any, path: Path) -> bool:
     return bool(path) and private_name(beside or str(path[-1]))
 
 
+@cache
+def secret_fields(kind: Kind) -> tuple[str, ...]:
+    """The paths of the fields of a kind that must not be shown."""
+    return tuple(path for path, field in kind.fields.items() if field.secret)
+
+
 def is_secret_of(kind: Kind, path: Path) -> bool:
     """Whether the value at ``path`` is in a secret field of the kind."""
-    patterns = (pattern for pattern, field in kind.fields.items() if field.secret)
-    return any(_covers(re.findall(r"\[\]|[^.\[\]]+", pattern), path) for pattern in patterns)
+    return any(_covers(re.findall(r"\[\]|[^.\[\]]+", pattern), path) for pattern in secret_fields(kind))
 
 
 def _covers(steps: list[str], path: Path) -> bool:

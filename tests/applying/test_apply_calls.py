@@ -59,11 +59,10 @@ PREFLIGHT = Counter(
     {
         **dict.fromkeys(("ec2:DescribeInstanceTypes", "ec2:DescribeInstanceTypeOfferings", "ec2:DescribeSubnets"), 1),
         **dict.fromkeys(("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "servicequotas:GetServiceQuota"), 1),
-        "ecr:DescribeImages": 20,
-        "ecr:DescribePullThroughCacheRules": 1,
+        **dict.fromkeys(("ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"), 1),
     }
 )
-"""What is asked about all environments together, and about each image, which has a repository of its own here."""
+"""What is asked about all environments together, and about all images, whose repositories are not there."""
 
 SECOND = Counter({"events:ListRules": 1, "events:ListTagsForResource": 2})
 """PutRule overwrites what another environment has just created, and says nothing: so it is looked for before, and after."""

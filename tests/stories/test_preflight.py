@@ -92,7 +92,7 @@ def test_the_life_of_an_estate(shell: Shell, tmp_path: Path) -> None:
     asked = Counter(f"{call.service}:{call.operation}" for call in shell.account.calls)
     seen = rows(valid_plan(found.json))
     assert found.code == 1
-    assert asked["ecr:DescribeImages"] == 2
+    assert asked["ecr:DescribeImages"] == 3  # both, of which one is missing; then each by itself
     assert {asked[f"ec2:{name}"] for name in ("DescribeInstanceTypes", "DescribeRouteTables")} == {1}
     assert {check: seen["ce", None, check] for check in ("zones", "network", "egress", "quota", "trust", "count")} == {
         **dict.fromkeys(("zones", "network", "quota", "trust"), "fits certain"),

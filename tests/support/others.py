@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-batc
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +19,20 @@ ACCOUNT, REGION = "123456789012", "eu-west-1"
 ECS = "arn:aws:iam::aws:policy/service-role/AmazonEC2ContainerServiceforEC2Role"
 BATCH = "arn:aws:iam::aws:policy/service-role/AWSBatchServiceRole"
 EXECUTION = "arn:aws:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
+
+# AWS Batch takes user data in MIME parts only
+USER_DATA = """\
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary="==PART=="
+
+--==PART==
+Content-Type: text/x-shellscript; charset="us-ascii"
+
+#!/bin/bash
+echo ${HOME}
+
+--==PART==--
+"""
 
 
 def trust(service: str, **more: Any) -> str:
@@ -84,7 +99,7 @@ def by_cli(settle: Callable[[], Any]) -> None:
     )
     template = ec2.create_launch_template(
         LaunchTemplateName="gpu-template",
-        LaunchTemplateData={"UserData": "IyEvYmluL2Jhc2gKZWNobyAke0hPTUV9Cg==", "EbsOptimized": False},
+        LaunchTemplateData={"UserData": b64encode(USER_DATA.encode()).decode(), "EbsOptimized": False},
     )["LaunchTemplate"]["LaunchTemplateId"]
     settle()
     batch.create_compute_environment(

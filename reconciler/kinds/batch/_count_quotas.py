@@ -14,7 +14,9 @@ from reconciler.model.preflight import Check, Fit, Ground
 def check(resource: Resource, ground: Ground, operation: str, member: str, noun: str) -> Reads[list[Check]]:
     """A check at the first of them that the plan creates; the plan has read most of the list already."""
     section = resource.address.section
-    new = [one for one in ground.declared.section(section) if ground.is_new(one)]
+    new = ground.shared.once(
+        ("new", section), lambda: [one for one in ground.declared.section(section) if ground.is_new(one)]
+    )
     if not new or new[0] is not resource:
         return []
     try:

@@ -113,7 +113,11 @@ def groups_of(props: Json) -> list[Any]:
 
 
 def read(ground: Ground) -> Reads[Network]:
-    """The network of all declared environments: the same questions for each of them, so that they are asked once."""
+    """The network of all declared environments, which is read once."""
+    return (yield from ground.shared.read_once("network", lambda: _read(ground)))
+
+
+def _read(ground: Ground) -> Reads[Network]:
     listed = [ground.props(one) for one in ground.declared.section(ENVIRONMENTS)]
     subnets = sorted({one for props in listed for one in subnets_of(props)})
     named = [one for props in listed for one in groups_of(props)] + list(_groups_of_templates(ground))

@@ -9,19 +9,22 @@ https://docs.aws.amazon.com/IAM/latest/APIReference/API_SimulatePrincipalPolicy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.kinds.batch._role_rights import contains, may
 from reconciler.kinds.common.declared import as_text, items, mapping
 from reconciler.kinds.common.policy_document.document import parse, statements
+from reconciler.kinds.common.replies import chunks
 from reconciler.kinds.common.trusted_services import trusted_services
-from reconciler.model import Call, Path, Reads, Refused, Resource
+from reconciler.model import Call, Json, Path, Reads, Refused, Resource
 from reconciler.model.preflight import Check, Fit, Ground
 from reconciler.model.records import dataclass
 
 NO_SUCH: Final = "NoSuchEntity"
+_MOST: Final = 50  # ARNs in one simulation
+_DENIED, _CONDITIONAL = "denied", "conditional"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,8 @@ class Use:
     """A role that a service uses, at ``path``: as declared, and as known in the plan.
 
     ``needs`` are the actions that it must allow, each with the ARN that it is about. ``profile``: it is an instance
-    profile, which has the role.
+    profile, which has the role. ``together`` has those that others need of it, too: all are asked about
+    at once.
     """
 
     path: Path
@@ -38,10 +42,24 @@ class Use:
     service: str
     needs: Sequence[tuple[str, str]] = ()
     profile: bool = False
+    together: Callable[[], Collection[tuple[str, str]]] = tuple
 
 
 def check(use: Use, ground: Ground) -> Reads[list[Check]]:
-    """Whether it exists, trusts the service, and allows what is needed."""
+    """Whether it exists, trusts the service, and allows what is needed: once for all that need the same of it."""
+    declared = is_declared(use.declared, ground) if use.profile else ground.declared.resource("roles", use.declared)
+    needs = frozenset(action for action, _ in use.needs) if declared else tuple(use.needs)
+    facts = (repr(use.declared), repr(use.known), use.path, use.service, use.profile, needs)
+    return (yield from ground.shared.read_once(("role", *facts), lambda: _check(use, ground)))
+
+
+def is_declared(profile: Any, ground: Ground) -> bool:
+    """Whether an instance profile and its role are declared: their verdicts need no questions."""
+    found = ground.declared.resource("instanceProfiles", profile)
+    return found is not None and ground.declared.resource("roles", found.props.get("role")) is not None
+
+
+def _check(use: Use, ground: Ground) -> Reads[list[Check]]:
     value = use.declared
     if use.profile:
         profile = ground.declared.resource("instanceProfiles", value)
@@ -111,7 +129,7 @@ def _check_live(use: Use, arn: str, ground: Ground) -> Reads[list[Check]]:
     trust = _check_trust(use, name, role.get("AssumeRolePolicyDocument"))
     if not use.needs:
         return [trust]
-    return [trust, (yield from _check_permissions(use, name, str(role.get("Arn") or arn)))]
+    return [trust, (yield from _check_permissions(use, name, str(role.get("Arn") or arn), ground))]
 
 
 def _unread(use: Use, name: str, action: str, reply: Refused) -> Check:
@@ -140,38 +158,69 @@ def _trust_of(use: Use, name: str, trusted: frozenset[str]) -> Check:
     return _result("trust", use, Fit.cannot, message, hint=f"add {use.service} to its trust policy")
 
 
-def _check_permissions(use: Use, name: str, arn: str) -> Reads[Check]:
-    """A known managed policy is enough; about the rest the simulator is asked, of each ARN in one call."""
-    (attached,) = yield (Call("iam", "ListAttachedRolePolicies", {"RoleName": name}, all_pages=True),)
-    needs = list(dict.fromkeys(use.needs))
-    if not isinstance(attached, Refused):
-        names = [str(mapping(one).get("PolicyName")) for one in items(attached.get("AttachedPolicies"))]
-        needs = [(action, arn) for action, arn in needs if not any(contains(one, action) for one in names)]
-        if not needs:
-            message = f"{name} has managed policies of AWS for this"
-            return _result("permissions", use, Fit.fits, message, certain=False)
+def _simulate(
+    arn: str, needs: Collection[tuple[str, str]], policies: Sequence[str]
+) -> Reads[Mapping[tuple[str, str], str] | Refused]:
+    """What the simulator does not allow: the actions that are needed of the same ARNs in one call."""
     by_arn: dict[str, list[str]] = {}
     for action, resource in needs:
-        by_arn.setdefault(resource, []).append(action)
-    calls = tuple(
+        if not any(contains(one, action) for one in policies):
+            by_arn.setdefault(resource, []).append(action)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for resource, actions in by_arn.items():
+        alike.setdefault(tuple(actions), []).append(resource)
+    asked = [(actions, some) for actions, resources in alike.items() for some in chunks(resources, _MOST)]
+    replies = yield tuple(
         Call(
             "iam",
             "SimulatePrincipalPolicy",
-            {"PolicySourceArn": arn, "ActionNames": actions, "ResourceArns": [resource]},
+            {"PolicySourceArn": arn, "ActionNames": list(actions), "ResourceArns": list(resources)},
+            all_pages=len(actions) * len(resources) > _MOST,
         )
-        for resource, actions in by_arn.items()
+        for actions, resources in asked
     )
-    replies = yield calls
-    denied: list[str] = []
-    conditional: list[str] = []
-    for reply in replies:
+    found: dict[tuple[str, str], str] = {}
+    for (_, resources), reply in zip(asked, replies, strict=True):
         if isinstance(reply, Refused):
-            action = "iam:SimulatePrincipalPolicy" if reply.denied else ""
-            message = f"the permissions of {name} could not be simulated: {reply}"
-            return _result("permissions", use, Fit.unknown, message, denied=action)
+            return reply
         for one in map(mapping, items(reply.get("EvaluationResults"))):
-            if one.get("EvalDecision") != "allowed":
-                (conditional if one.get("MissingContextValues") else denied).append(str(one.get("EvalActionName")))
+            found.update(_decisions(one, resources))
+    return found
+
+
+def _decisions(result: Json, resources: Sequence[str]) -> Iterator[tuple[tuple[str, str], str]]:
+    """What is not allowed of an action, by resource: each is in ``ResourceSpecificResults``, or has its own result."""
+    action = str(result.get("EvalActionName"))
+    specific = [mapping(one) for one in items(result.get("ResourceSpecificResults"))]
+    for one in specific or [result]:
+        name = str(one.get("EvalResourceName"))
+        decision = one.get("EvalResourceDecision" if specific else "EvalDecision")
+        if decision != "allowed":
+            how = _CONDITIONAL if one.get("MissingContextValues") else _DENIED
+            yield from (((action, each), how) for each in ([name] if name in resources else resources))
+
+
+def _check_permissions(use: Use, name: str, arn: str, ground: Ground) -> Reads[Check]:
+    """A known managed policy is enough; about the rest the simulator is asked, for all that use the role together."""
+    (attached,) = yield (Call("iam", "ListAttachedRolePolicies", {"RoleName": name}, all_pages=True),)
+    names: list[str] = []
+    needs = list(dict.fromkeys(use.needs))
+    if not isinstance(attached, Refused):
+        names = [str(mapping(one).get("PolicyName")) for one in items(attached.get("AttachedPolicies"))]
+        needs = [(action, one) for action, one in needs if not any(contains(each, action) for each in names)]
+        if not needs:
+            message = f"{name} has managed policies of AWS for this"
+            return _result("permissions", use, Fit.fits, message, certain=False)
+    together = use.together()
+    asked = together if all(one in together for one in needs) else needs
+    key = ("simulated", arn, id(together) if asked is together else tuple(needs))
+    decided = yield from ground.shared.read_once(key, lambda: _simulate(arn, asked, names))
+    if isinstance(decided, Refused):
+        action = "iam:SimulatePrincipalPolicy" if decided.denied else ""
+        message = f"the permissions of {name} could not be simulated: {decided}"
+        return _result("permissions", use, Fit.unknown, message, denied=action)
+    denied = [action for action, one in needs if decided.get((action, one)) == _DENIED]
+    conditional = [action for action, one in needs if decided.get((action, one)) == _CONDITIONAL]
     if denied:
         listed = ", ".join(dict.fromkeys(denied))
         message = f"the role {name} does not allow {listed}, according to IAM's simulator"

@@ -36,7 +36,7 @@ from reconciler.model import (
     Step,
     Verb,
 )
-from reconciler.model.preflight import Check, Checked, Fit, Ground
+from reconciler.model.preflight import Check, Checked, Checks, Fit, Ground
 from tests.support.reads import drive
 from tests.support.tables import cases
 
@@ -222,7 +222,7 @@ def test_equal_warnings_are_one_and_ignored_ones_none() -> None:
     role = Check(check="trust", verdict=Fit.cannot, message="the role", hint="add it", reported=True)
     size = dataclasses.replace(role, check="placement", message="too large", certain=False, alone=True)
     quiet = dataclasses.replace(role, message="not told", reported=False)
-    found = [Checked(address=one.address, check=each) for one in made.values() for each in (role, size, quiet)]
+    found = [Checked(address=one.address, checks=Checks(own=(role, size, quiet))) for one in made.values()]
     env = Environment(name="e", resources={one.address: one for one in made.values()})
     plan = Plan(scope=HERE, resources=())
     told = [(one.code, one.address.split(".")[1], one.message) for one in problems(env, plan, found)]
@@ -237,7 +237,9 @@ def test_equal_warnings_are_one_and_ignored_ones_none() -> None:
     created = ResourcePlan(address=step.address, verb=Verb.CREATE, physical="a", before=None, after=None, steps=(step,))
     plan = dataclasses.replace(plan, resources=(created,))
     (error,) = problems(
-        dataclasses.replace(env, ignored=ignored), plan, [Checked(address=made["a"].address, check=stops)]
+        dataclasses.replace(env, ignored=ignored),
+        plan,
+        [Checked(address=made["a"].address, checks=Checks(after=(stops,)))],
     )
     assert (error.warning, error.hint) == (False, "add it, or pass --preflight=off")
 

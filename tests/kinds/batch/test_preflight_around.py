@@ -265,7 +265,8 @@ def test_log_groups(options: Mapping[str, str], expected: str) -> None:
         assert [one.verdict.value for one in found] == [expected] * bool(expected)
         assert all(role_preflight.value_at(props, one.path) == options["awslogs-group"] for one in found)
     refused = {"DescribeLogGroups": Refused("AccessDeniedException", "no")}
-    found, _ = drive(log_preflight.check({"containerProperties": logs}, ground), refused)
+    again = Ground(scope=HERE, declared=ground.declared)
+    found, _ = drive(log_preflight.check({"containerProperties": logs}, again), refused)
     assert {(one.verdict, one.denied) for one in found} <= {("unknown", "logs:DescribeLogGroups"), ("fits", "")}
 
 

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/troubleshooting.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -76,8 +76,7 @@ def _check_zones(props: Json, known: Network, ground: Ground) -> Reads[list[Chec
     zones = sorted({known.subnets[one].zone for one in networks.subnets_of(props) if one in known.subnets})
     if not names or not zones:
         return []
-    every = {name for one in ground.declared.section(ENVIRONMENTS) for name in types_of(ground.props(one))}
-    offered = yield from instances.read_zones(sorted(every))
+    offered = yield from zones_of_types(ground)
     if isinstance(offered, Refused):
         denied = "ec2:DescribeInstanceTypeOfferings" if offered.denied else ""
         return [_result("zones", Fit.unknown, f"the zones of the types: {offered}", "instanceTypes", denied=denied)]
@@ -92,6 +91,16 @@ def _check_zones(props: Json, known: Network, ground: Ground) -> Reads[list[Chec
     message = f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not offered in {where}"
     hint = "use subnets in other zones, or other types"
     return [_result("zones", Fit.cannot, message, "instanceTypes", hint=hint, final=True)]
+
+
+def zones_of_types(ground: Ground) -> Reads[Mapping[str, frozenset[str]] | Refused]:
+    """The zones that offer the types of all declared environments, or why that could not be read."""
+    return (yield from ground.shared.read_once("zones of types", lambda: _zones_of_types(ground)))
+
+
+def _zones_of_types(ground: Ground) -> Reads[Mapping[str, frozenset[str]] | Refused]:
+    every = {name for one in ground.declared.section(ENVIRONMENTS) for name in types_of(ground.props(one))}
+    return (yield from instances.read_zones(sorted(every)))
 
 
 def _offered(name: str, zones: Sequence[str], offered: Any) -> bool:
@@ -184,13 +193,8 @@ def _check_way_out(environment: Resource, props: Json, known: Network, ground: G
 
 def _check_quotas(environment: Resource, props: Json, ground: Ground) -> Reads[list[Check]]:
     """Whether all declared environments together may ask for more vCPUs than the account may run."""
-    wanted: dict[str, list[tuple[Resource, int]]] = {}
-    for one in ground.declared.section(ENVIRONMENTS):
-        its = ground.props(one)
-        most = as_int(at(its, HERE, "maxvCpus"))
-        for kind in quotas.classes_of(its) if effects.family(its) == effects.INSTANCES else ():
-            wanted.setdefault(quotas.code_of(kind, its), []).append((one, most or 0))
-    values = yield from quotas.read(wanted)
+    wanted = ground.shared.once("vCPUs wanted", lambda: _wanted(ground))
+    values = yield from ground.shared.read_once("quotas of vCPUs", lambda: quotas.read(wanted))
     found: list[Check] = []
     for kind in quotas.classes_of(props):
         code = quotas.code_of(kind, props)
@@ -201,8 +205,24 @@ def _check_quotas(environment: Resource, props: Json, ground: Ground) -> Reads[l
     return found
 
 
+def _wanted(ground: Ground) -> Mapping[str, Sequence[tuple[Resource, int]]]:
+    """The declared environments with their ``maxvCpus``, by the quotas that they are under."""
+    wanted: dict[str, list[tuple[Resource, int]]] = {}
+    for one in ground.declared.section(ENVIRONMENTS):
+        its = ground.props(one)
+        most = as_int(at(its, HERE, "maxvCpus"))
+        for kind in quotas.classes_of(its) if effects.family(its) == effects.INSTANCES else ():
+            wanted.setdefault(quotas.code_of(kind, its), []).append((one, most or 0))
+    return wanted
+
+
 def _quota(
-    environment: Resource, kind: str, code: str, value: float | Refused, total: int, users: list[tuple[Resource, int]]
+    environment: Resource,
+    kind: str,
+    code: str,
+    value: float | Refused,
+    total: int,
+    users: Sequence[tuple[Resource, int]],
 ) -> Check:
     spot = "Spot " if at(environment.props, HERE, "type") == "SPOT" else ""
     noun = f"the quota {code} ({kind} {spot}instances)"

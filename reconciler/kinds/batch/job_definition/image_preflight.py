@@ -15,18 +15,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from reconciler.kinds.batch.job_definition import image_facts
+from reconciler.kinds.batch.job_definition.image_facts import Image, parse
 from reconciler.kinds.batch.job_definition.needs import Needs
 from reconciler.kinds.common.declared import as_text, items, mapping
-from reconciler.model import Address, Call, Json, Path, Reads, Refused
-from reconciler.model.patterns import regex
+from reconciler.model import Call, Json, Path, Reads, Refused
 from reconciler.model.preflight import DOWNLOAD, Check, Fit, Ground
 from reconciler.model.records import dataclass
 
-REPOSITORIES: Final = "repositories"
-_URI: Final = regex(
-    r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.(?:aws|amazonwebservices\.com\.cn))"
-    r"/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>sha256:[0-9a-f]+))?"
-)
 _LISTS: Final = (
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.index.v1+json",
@@ -36,33 +32,7 @@ _SINGLE: Final = (
     "application/vnd.oci.image.manifest.v1+json",
 )
 _ARCHITECTURES: Final = {"amd64": "x86_64", "arm64": "arm64"}
-_ABSENT: Final = ("ImageNotFoundException", "RepositoryNotFoundException")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """An image in ECR, as its URI names it."""
-
-    account: str
-    region: str
-    repository: str
-    tag: str
-    digest: str
-
-    @property
-    def where(self) -> Json:
-        """The parameters that name it in ECR's API."""
-        named = {"imageDigest": self.digest} if self.digest else {"imageTag": self.tag or "latest"}
-        return {"registryId": self.account, "repositoryName": self.repository, "imageIds": [named]}
-
-    def __str__(self) -> str:
-        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag or 'latest'}"
-
-
-def parse(uri: str) -> Image | None:
-    """The image that a URI names in ECR; None if it is of another registry."""
-    found = _URI.fullmatch(uri)
-    return Image(**{name: text or "" for name, text in found.groupdict().items()}) if found else None
+_ABSENT: Final = (image_facts.NO_IMAGE, image_facts.NO_REPOSITORY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,30 +85,18 @@ def _check_image(path: Path, uri: str, ground: Ground) -> Reads[tuple[Check, fro
         return _result(path, Fit.unknown, message), None
     if image.region != ground.scope.region:
         return _result(path, Fit.unknown, f"{image} is in {image.region}: not checked"), None
-    about = _created(image, ground)
+    about = image_facts.created(image, ground)
     if about is not None:
-        return _result(path, Fit.unknown, f"apply creates {about}: push {image} after that"), None
-    (reply,) = yield (Call("ecr", "DescribeImages", image.where),)
-    if isinstance(reply, Refused):
-        return (yield from _refused(path, image, reply, ground)), None
-    detail = mapping(next(iter(items(reply.get("imageDetails"))), None))
+        return _result(path, Fit.unknown, f"apply creates {about}: push its images after that"), None
+    detail = yield from image_facts.detail(image, ground)
+    if isinstance(detail, Refused):
+        return (yield from _refused(path, image, detail, ground)), None
     if detail.get("imageStatus") == "ARCHIVED":
         hint = "restore it, or push it again"
         return _result(path, Fit.cannot, f"{image} is archived, and cannot be pulled", hint=hint), None
     architectures = yield from _architectures(image, str(detail.get("imageManifestMediaType") or ""), ground)
     of = f", for {' and '.join(sorted(architectures))}" if isinstance(architectures, frozenset) else ""
     return _result(path, Fit.fits, f"{image} is there{of}"), architectures
-
-
-def _created(image: Image, ground: Ground) -> Address | None:
-    """The repository of the image, if apply creates it."""
-    own = ground.scope.account == image.account
-    for one in ground.declared.section(REPOSITORIES) if own else ():
-        plan = ground.plans.get(one.address)
-        name = plan.want.physical if plan and plan.want else one.name
-        if name == image.repository and ground.is_new(one):
-            return one.address
-    return None
 
 
 def _refused(path: Path, image: Image, reply: Refused, ground: Ground) -> Reads[Check]:
@@ -173,18 +131,18 @@ def _architectures(image: Image, media_type: str, ground: Ground) -> Reads[froze
         hint = "pass --preflight=full to read it"
         return _Doubt(why=f"{image} is for one platform, which its manifest does not name", hint=hint)
     accepted = list(_LISTS if media_type in _LISTS else _SINGLE)
-    (reply,) = yield (Call("ecr", "BatchGetImage", {**image.where, "acceptedMediaTypes": accepted}),)
-    if isinstance(reply, Refused):
-        denied = "ecr:BatchGetImage" if reply.denied else ""
-        return _Doubt(why=f"the manifest of {image} could not be read: {reply}", denied=denied)
-    manifest = _json(mapping(next(iter(items(reply.get("images"))), None)).get("imageManifest"))
+    found = yield from image_facts.manifest(image, accepted, ground)
+    if isinstance(found, Refused):
+        denied = "ecr:BatchGetImage" if found.denied else ""
+        return _Doubt(why=f"the manifest of {image} could not be read: {found}", denied=denied)
+    manifest = _json(found)
     if "manifests" in manifest:
         named = [mapping(mapping(one).get("platform")).get("architecture") for one in items(manifest["manifests"])]
         known = frozenset(_ARCHITECTURES[one] for one in named if one in _ARCHITECTURES)
         return known or _Doubt(why=f"the manifest of {image} names no platform of AWS Batch")
     digest = as_text(mapping(manifest.get("config")).get("digest"))
-    found = (yield from _of_config(image, digest)) if digest and ground.full else None
-    return found or _Doubt(why=f"the architecture of {image} could not be read from its configuration")
+    configured = (yield from _of_config(image, digest)) if digest and ground.full else None
+    return configured or _Doubt(why=f"the architecture of {image} could not be read from its configuration")
 
 
 def _of_config(image: Image, digest: str) -> Reads[frozenset[str] | _Doubt | None]:

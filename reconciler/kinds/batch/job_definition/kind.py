@@ -321,7 +321,8 @@ ACCESS = Access(
     always=("batch:DescribeJobDefinitions",),
     preflight=(
         *("batch:DescribeComputeEnvironments", "ecs:ListContainerInstances", "ecs:DescribeContainerInstances"),
-        *("ecr:DescribeImages", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:DescribePullThroughCacheRules"),
+        *("ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:DescribePullThroughCacheRules"),
+        *("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
         *("iam:GetRole", "iam:ListAttachedRolePolicies", "iam:SimulatePrincipalPolicy", "logs:DescribeLogGroups"),
         *("ec2:DescribeInstanceTypes", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"),
         *("ec2:DescribeRouteTables", "ec2:DescribeVpcEndpoints", "servicequotas:GetServiceQuota"),

@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_NodeRangeProperty.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import field
 from decimal import Decimal
 from typing import Any, Final
@@ -58,6 +58,18 @@ class Needs:
     architecture: str = ""
     spot_refused: str = ""
     public_address: bool | None = field(default=None)
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for those about which every environment says the same."""
+        hosts = [
+            (
+                *(one.vcpus, one.memory, one.gpus, tuple(one.paths.items()), one.path, one.nodes, one.instance_type),
+                *(len(one.images), one.images[0][0] if one.images else (), one.efa),
+            )
+            for one in self.hosts
+        ]
+        return self.platform, self.multinode, self.architecture, self.spot_refused, self.public_address, tuple(hosts)
 
 
 def of(props: Json) -> Needs:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from reconciler.kinds.batch import _network as networks
-from reconciler.kinds.batch.job_definition import image_preflight, role_preflight
+from reconciler.kinds.batch.job_definition import image_facts, role_preflight
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Json, Path
 from reconciler.model.preflight import Ground
@@ -46,7 +46,7 @@ def of(props: Json, ground: Ground) -> Reach:
             file_systems = file_systems or (*path, "volumes")
         for item in containers:
             uri = as_text(item.get("image")) or ""
-            image = image_preflight.parse(uri)
+            image = image_facts.parse(uri)
             if image is not None and image.region == ground.scope.region:
                 endpoints.update(dict.fromkeys(networks.OF_IMAGES))
             elif image is not None:

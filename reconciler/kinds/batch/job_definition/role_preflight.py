@@ -7,15 +7,17 @@ https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from reconciler.kinds.batch import _role_preflight
 from reconciler.kinds.batch._role_preflight import Use
-from reconciler.kinds.batch.job_definition import container_fields, image_preflight
+from reconciler.kinds.batch.job_definition import container_fields, image_facts
 from reconciler.kinds.batch.job_definition.container_checks import FARGATE
 from reconciler.kinds.batch.job_definition.needs import Needs
+from reconciler.kinds.batch.job_definition.sites import Site
 from reconciler.kinds.common.declared import as_text, at, items, mapping
 from reconciler.model import Json, Path, Reads, Resource, Scope
 from reconciler.model.patterns import regex
@@ -23,6 +25,7 @@ from reconciler.model.preflight import Check, Ground
 from reconciler.model.stand_ins import unknown_values
 
 SECRETS: Final = "secrets"
+_INSTANCE_ROLE: Final = ("computeResources", "instanceRole")
 EXECUTION, JOB = ("executionRoleArn",), ("jobRoleArn", "taskRoleArn")
 _REPOSITORY: Final = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 
@@ -50,7 +53,35 @@ def _uses(declared: Json, known: Json, needs: Needs, ground: Ground) -> Iterator
                 known=holder[member],
                 service=container_fields.ECS_TASKS,
                 needs=wanted,
+                together=partial(_of_all, repr(holder[member]), ground),
             )
+
+
+def _of_all(role: str, ground: Ground) -> Collection[tuple[str, str]]:
+    """What all definitions need of an execution role."""
+    return ground.shared.once("needs of roles", lambda: _by_role(ground)).get(role, ())
+
+
+def _by_role(ground: Ground) -> Mapping[str, Collection[tuple[str, str]]]:
+    found: dict[str, dict[tuple[str, str], None]] = {}
+    for definition in _asked(ground):
+        needs = image_facts.needed_by(definition, ground)
+        for use in _uses(definition.props, ground.props(definition), needs, ground):
+            found.setdefault(repr(use.known), {}).update(dict.fromkeys(use.needs))
+    return found
+
+
+def _of_all_hosts(ground: Ground) -> Collection[tuple[str, str]]:
+    """What all definitions need of the instances that they run on."""
+    return ground.shared.once(
+        "needs of hosts",
+        lambda: dict.fromkeys(each for one in _asked(ground) for each in _wanted_of_hosts(one, ground)[1]),
+    )
+
+
+def _asked(ground: Ground) -> Iterator[Resource]:
+    listed = ground.declared.section(image_facts.DEFINITIONS)
+    return (one for one in listed if ground.concerns(one.address))
 
 
 _SUFFIXED: Final = regex(r"-[A-Za-z0-9]{6}$")  # the ARN of a secret ends so, and policies are written for it
@@ -67,24 +98,44 @@ def _needs(containers: list[Json], needs: Needs, ground: Ground) -> Iterator[tup
             yield from _of_log(item, ground.scope)
 
 
+def of_hosts(definition: Resource, hosts: Sequence[Site], ground: Ground) -> Hashable:
+    """What the verdicts about the roles of these hosts depend on. Of roles that are declared the actions are enough."""
+    path, wanted = _wanted_of_hosts(definition, ground)
+    declared = ground.shared.once(
+        ("hosts declared", tuple(one.name for one in hosts)),
+        lambda: all(
+            _role_preflight.is_declared(at(one.own.props, *_INSTANCE_ROLE), ground) for one in hosts if one.own
+        ),
+    )
+    return path, tuple(dict.fromkeys(action for action, _ in wanted)) if declared else tuple(wanted)
+
+
 def check_hosts(definition: Resource, hosts: Resource, props: Json, ground: Ground) -> Reads[list[Check]]:
     """Whether the instances of an environment may do for a job what they do: a check of their role's permissions."""
-    role = ("computeResources", "instanceRole")
-    known = at(props, *role)
-    listed = list(holders(ground.props(definition)))
-    wanted = [each for _, holder, inside in listed for each in _of_hosts(holder, inside, ground.scope)]
+    known = at(props, *_INSTANCE_ROLE)
+    path, wanted = _wanted_of_hosts(definition, ground)
     if not wanted or known is None or ":role/" in (as_text(known) or ""):
         return []
-    use = Use(
-        path=listed[0][0],
-        declared=at(hosts.props, *role),
+    found = yield from _role_preflight.check(_use_of_hosts(hosts, known, path, wanted, ground), ground)
+    return [replace(one, environment=hosts.address.name) for one in found if one.check == "permissions"]
+
+
+def _wanted_of_hosts(definition: Resource, ground: Ground) -> tuple[Path, list[tuple[str, str]]]:
+    listed = list(holders(ground.props(definition)))
+    wanted = [each for _, holder, inside in listed for each in _of_hosts(holder, inside, ground.scope)]
+    return listed[0][0] if listed else (), wanted
+
+
+def _use_of_hosts(hosts: Resource, known: Any, path: Path, wanted: Sequence[tuple[str, str]], ground: Ground) -> Use:
+    return Use(
+        path=path,
+        declared=at(hosts.props, *_INSTANCE_ROLE),
         known=known,
         service="ec2.amazonaws.com",
         needs=wanted,
         profile=True,
+        together=partial(_of_all_hosts, ground),
     )
-    found = yield from _role_preflight.check(use, ground)
-    return [replace(one, environment=hosts.address.name) for one in found if one.check == "permissions"]
 
 
 def _of_hosts(holder: Json, containers: list[Json], scope: Scope) -> Iterator[tuple[str, str]]:
@@ -120,7 +171,7 @@ def _of_secret(source: str, scope: Scope) -> Iterator[tuple[str, str]]:
 
 
 def _of_image(item: Json, scope: Scope) -> Iterator[tuple[str, str]]:
-    image = image_preflight.parse(as_text(item.get("image")) or "")
+    image = image_facts.parse(as_text(item.get("image")) or "")
     if image is not None:
         yield "ecr:GetAuthorizationToken", "*"
         arn = f"arn:{scope.partition}:ecr:{image.region}:{image.account}:repository/{image.repository}"
