@@ -15,8 +15,6 @@ from reconciler.model.secrets_in_text import decoded, secret_arguments, secrets_
 from reconciler.model.stand_ins import StandIn, any_of, convert, has_secret, has_unknown, walk
 
 UNKNOWN = "(known after apply)"
-SHORT_TEXT: Final = 80  # characters of a text whose mask is kept
-MOST_TEXTS: Final = 4096
 
 
 _cover = lru_cache(16)(Cover)  # a command makes many masks of the same secrets
@@ -31,7 +29,6 @@ class Mask:
     def __init__(self, sensitive: Iterable[str] = (), words: Iterable[str] = ()) -> None:
         self._sensitive, self._words = frozenset(sensitive), frozenset(words)
         self._cover = _cover(self._sensitive)
-        self._texts: dict[str, str] = {}  # the same members and values are in most resources
 
     def __or__(self, other: Mask) -> Mask:
         """The mask for the secrets of both."""
