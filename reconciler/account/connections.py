@@ -9,6 +9,7 @@ from typing import Final
 
 from reconciler.account import client as aws
 from reconciler.account.client import AwsClient, Endpoint
+from reconciler.account.shared_reads import SharingClient
 from reconciler.model import EMPTY, Scope
 
 MOST_KEPT: Final = 32  # accounts: the clients of one take some megabytes
@@ -20,10 +21,11 @@ class Connections:
     """Connects once for all environments of one account. Thread-safe.
 
     A session, its clients and the caller identity take longer than comparing a small environment. What fails is tried
-    again for the next environment.
+    again for the next environment. With ``share_reads`` they share what they read of the whole account.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, share_reads: bool = False) -> None:
+        self._share_reads = share_reads
         self._known: dict[_Key, tuple[AwsClient, Scope]] = {}
         self._locks: dict[_Key, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -45,6 +47,7 @@ class Connections:
             found = self._known.pop(key, None)
             if found is None:
                 client = aws.connect(region=region, profile=profile, role=role, endpoint=endpoint)
+                client = SharingClient(client) if self._share_reads else client
                 found = client, aws.identity(client, environment)
             with self._lock:
                 self._known[key] = found  # as the last, since it is used last

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from reconciler.account import client
 from reconciler.account.connections import MOST_KEPT, Connections
-from reconciler.model import Scope
+from reconciler.account.shared_reads import MOST_KEPT as MOST_REPLIES
+from reconciler.account.shared_reads import SharingClient
+from reconciler.model import Call, Refused, Scope
 from reconciler.model.problems import Problem, Problems
 
 HERE = "logGroups:\n  /{name}: {{}}\n"
@@ -75,3 +78,48 @@ def test_those_of_many_accounts_are_not_all_kept(monkeypatch: pytest.MonkeyPatch
     assert made[MOST_KEPT:] == ["more"]
     shared.connect("again", region=None, profile="1")
     assert made[MOST_KEPT:] == ["more", "1"]
+
+
+class Answers:
+    """What a client would send, counted."""
+
+    def __init__(self, replies: list[Any]) -> None:
+        self.replies, self.asked = replies, 0
+
+    def __call__(self, _: Any) -> Any:
+        self.asked += 1
+        return self.replies[min(self.asked, len(self.replies)) - 1]
+
+
+def test_lists_of_the_account_are_shared_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    sharing = SharingClient(SimpleNamespace(session=None, endpoint=None, source=None), lambda: now[0])
+    sent = Answers([{"Roles": [1]}, {"Roles": [2]}, Refused("Throttling", "slow"), {"Roles": [3]}])
+    monkeypatch.setattr(client.AwsClient, "call", lambda _, call: sent(call))
+    roles = Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)
+    assert sharing.call(roles) == sharing.call(roles) == {"Roles": [1]}
+    now[0] = 61.0
+    assert sharing.call(roles) == {"Roles": [2]}
+    now[0] = 122.0
+    assert isinstance(sharing.call(roles), Refused), "a refusal is that of one environment"
+    assert sharing.call(roles) == {"Roles": [3]}
+    assert sent.asked == 4
+    for call in (Call("iam", "GetRole", {"RoleName": "a"}), Call("batch", "UpdateJobQueue", {}, all_pages=True)):
+        sharing.call(call)
+        sharing.call(call)
+    assert sent.asked == 8
+    for number in range(MOST_REPLIES + 5):
+        sharing.call(Call("iam", "ListRoles", {"MaxItems": number}, all_pages=True))
+    assert len(sharing._shared) == MOST_REPLIES
+
+
+def test_an_error_of_one_is_that_of_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    sharing = SharingClient(SimpleNamespace(session=None, endpoint=None, source=None))
+
+    def broken(_: Any, __: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client.AwsClient, "call", broken)
+    with pytest.raises(KeyboardInterrupt):
+        sharing.call(Call("iam", "ListRoles", all_pages=True))
+    assert sharing._shared == {}

@@ -98,7 +98,7 @@ def test_a_night_of_a_fleet(
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     main.client("sns", region_name="eu-west-1").create_topic(Name="fleet-drift-notices")
     monkeypatch.setattr(served.of(BUSY), "faults", Faults())  # else those of all accounts
-    throttled = served.of(BUSY).faults.add(throttle=True, probability=0.2, times=0)
+    throttled = served.of(BUSY).faults.add(throttle=True, probability=0.4, times=0)
     served.faults.add(service="s3", operation="PutObject", throttle=True, times=2)
     served.calls.clear()
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -79,7 +79,7 @@ def check_all(
     at a time, and so is ``kept``, with its index, which returns what is kept of it.
     """
     results: list[Checked | None] = [None] * len(locations)
-    lock, stop, connections = threading.Lock(), threading.Event(), Connections()
+    lock, stop, connections = threading.Lock(), threading.Event(), Connections(share_reads=True)
 
     def finish(number: int, checked: Checked) -> None:
         with lock:
@@ -176,7 +176,7 @@ class _Lanes:
                     self._running[account] -= 1
 
 
-@dataclass(slots=True)
+@dataclass
 class _Check:
     """The check of one environment, by its steps."""
 
@@ -190,6 +190,11 @@ class _Check:
     problems: tuple[Problem, ...] = ()
     exit_code: int = ERROR
     started: float = 0.0
+
+    @cached_property
+    def top(self) -> str:
+        """The environment's directory, from the top of the repository."""
+        return session.location_of(self.location.target, session.repository(self.settings.cwd)).root
 
     def load(self) -> Loaded | None:
         """Read and check the environment's files; None where they have errors."""
@@ -257,8 +262,7 @@ class _Check:
         found = ordered((*planned.problems, *_warnings(planned), *loaded.warnings))
         found = tuple(masked(found, self.mask))
         viewed, advice = drift_view.of(plan, self.mask, root=self.location.root, problems=found)
-        top = session.location_of(self.location.target, session.repository(self.settings.cwd)).root
-        place = _own_file(self.location.target, top)
+        top, place = self.top, _own_file(self.location.target, self.top)
         drifts = drift_view.drifts_of(plan, viewed, self.mask, top, place)
         wrong = any(not problem.warning for problem in found)
         document = pipeline.document(
@@ -279,14 +283,13 @@ class _Check:
         )
 
     def _result(self, status: Status, *, account: str, region: str, **facts: object) -> Checked:
-        top = session.location_of(self.location.target, session.repository(self.settings.cwd)).root
         return Checked(
             name=self.mask.line(self.name),
             status=status,
             account=self.mask.line(account),
             region=self.mask.line(region),
             root=self.location.root,
-            place=_own_file(self.location.target, top),
+            place=_own_file(self.location.target, self.top),
             took=time.monotonic() - self.started,
             at=timestamp(),
             exit_code=self.exit_code if status is Status.ERROR else 0,
