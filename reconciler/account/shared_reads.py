@@ -31,7 +31,7 @@ class SharingClient(AwsClient):
         """As :meth:`.AwsClient.call`; a refusal is not kept for others."""
         if not call.all_pages or not call.operation.startswith(READS):
             return super().call(call)
-        key = f"{call}{compact(dict(call.params))}"
+        key = f"{self.session.region_name} {call}{compact(dict(call.params))}"  # in_region shares what is known
         with self._sharing:
             asked, future = self._shared.pop(key, (float("-inf"), None))
             first = future is None or self._now() - asked > KEPT

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.account import client
+from reconciler.account.client import RegionSession
 from reconciler.account.connections import MOST_KEPT, Connections
 from reconciler.account.shared_reads import MOST_KEPT as MOST_REPLIES
 from reconciler.account.shared_reads import SharingClient
@@ -80,6 +81,9 @@ def test_those_of_many_accounts_are_not_all_kept(monkeypatch: pytest.MonkeyPatch
     assert made[MOST_KEPT:] == ["more", "1"]
 
 
+HOME = RegionSession(None, "eu-west-1", None)  # type: ignore[arg-type]
+
+
 class Answers:
     """What a client would send, counted."""
 
@@ -93,7 +97,7 @@ class Answers:
 
 def test_lists_of_the_account_are_shared_for_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    sharing = SharingClient(SimpleNamespace(session=None, endpoint=None, source=None), lambda: now[0])
+    sharing = SharingClient(SimpleNamespace(session=HOME, endpoint=None, source=None), lambda: now[0])
     sent = Answers([{"Roles": [1]}, {"Roles": [2]}, Refused("Throttling", "slow"), {"Roles": [3]}])
     monkeypatch.setattr(client.AwsClient, "call", lambda _, call: sent(call))
     roles = Call("iam", "ListRoles", {"MaxItems": 1000}, all_pages=True)
@@ -113,8 +117,17 @@ def test_lists_of_the_account_are_shared_for_a_minute(monkeypatch: pytest.Monkey
     assert len(sharing._shared) == MOST_REPLIES
 
 
+def test_another_region_has_lists_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    sharing = SharingClient(SimpleNamespace(session=HOME, endpoint=None, source=None))
+    monkeypatch.setattr(client.AwsClient, "call", lambda self, _: {"logGroups": [self.session.region_name]})
+    groups = Call("logs", "DescribeLogGroups", all_pages=True)
+    for region in ("eu-west-1", "us-east-1"):
+        assert sharing.in_region(region).call(groups) == {"logGroups": [region]}
+    assert sharing.call(groups) == {"logGroups": ["eu-west-1"]}
+
+
 def test_an_error_of_one_is_that_of_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    sharing = SharingClient(SimpleNamespace(session=None, endpoint=None, source=None))
+    sharing = SharingClient(SimpleNamespace(session=HOME, endpoint=None, source=None))
 
     def broken(_: Any, __: Any) -> Any:
         raise KeyboardInterrupt
