@@ -66,10 +66,8 @@ def ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``did you mean "x"?`` for the nearest of ``known``; empty when none is near."""
-    names = list(known)
-    folded = {name.lower(): name for name in reversed(names)}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return f'did you mean "{folded[near[0]]}"?' if near else ""
+    found = near(word, known)
+    return f'did you mean "{found}"?' if found else ""
 
 
 def one_of(known: Sequence[str], most: int = 12) -> str:
@@ -84,7 +82,13 @@ def article(noun: str) -> str:
 
 
 def near(word: str, known: Iterable[str]) -> str:
-    """The spelling in ``known`` that is nearest to ``word``; empty when none is near."""
-    by_fold = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
-    return by_fold[found[0]] if found else ""
+    """The spelling in ``known`` that is nearest to ``word``; empty when none is near. In the same section (the part
+    before the first dot) only what follows counts: a long section would make any two addresses alike.
+    """
+    by_fold = {name.lower(): name for name in reversed([*known])}
+    section, dot, rest = word.lower().partition(".")
+    for found in difflib.get_close_matches(word.lower(), by_fold, n=3, cutoff=0.6):
+        of, _, name = found.partition(".")
+        if not dot or of != section or difflib.get_close_matches(rest, [name], cutoff=0.6):
+            return by_fold[found]
+    return ""
