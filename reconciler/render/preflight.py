@@ -14,6 +14,7 @@ from reconciler.render.mask import Mask
 #: Rows of queues with environments; of more than these only those that say why a resource does not run are written.
 MOST: Final = 10_000
 _PLACEMENT: Final = "placement"
+_DOUBTS: Final = 2  # sentences about what is unknown, in the line of the plan
 
 
 def rows(found: Sequence[Checked], resources: Mapping[Address, Resource], mask: Mask) -> list[dict[str, Any]]:
@@ -83,23 +84,28 @@ def _row(check: Check, resource: Resource, mask: Mask, queue: str = "", environm
 
 
 def summary(found: Sequence[Checked]) -> str:
-    """The number of checks by verdict: ``Preflight: 12 checks fit, 1 cannot, 2 unknown.``"""
+    """The number of checks by verdict: ``Preflight: 12 checks fit, 1 cannot, 2 unknown (...).`` What cannot run is a
+    warning or an error of its own; of what is unknown this says why, or where that stands.
+    """
     if not found:
         return "Preflight: nothing to check."
-    counts, denied = _counts(found)
+    counts, denied, doubts = _counts(found)
     parts = [f"{counts[Fit.fits]} check{'s' * (counts[Fit.fits] != 1)} fit"]
     parts[0] += "s" * (counts[Fit.fits] == 1)
     parts += [f"{counts[fit]} {fit.value}" for fit in (Fit.cannot, Fit.unknown) if counts[fit]]
+    if counts[Fit.unknown] and (doubts or not denied):
+        parts[-1] += f" ({'; '.join(doubts) if 0 < len(doubts) <= _DOUBTS else 'see `--format json`'})"
     allow = f" (not permitted: {', '.join(sorted(denied))})" if denied else ""
     return f"Preflight: {', '.join(parts)}{allow}."
 
 
-def _counts(found: Sequence[Checked]) -> tuple[Counter[Fit], set[str]]:
-    """The number of checks by verdict, in every queue, and the actions that were not permitted. Most of them belong to
-    parts that resources share, and are looked at once.
+def _counts(found: Sequence[Checked]) -> tuple[Counter[Fit], set[str], list[str]]:
+    """The number of checks by verdict, in every queue, the actions that were not permitted, and the sentences about
+    what else is unknown. Most checks belong to parts that resources share, and are looked at once.
     """
     counts: Counter[Fit] = Counter()
     denied: set[str] = set()
+    doubts: dict[str, None] = {}
     uses = Counter(id(part) for one in found for part in (one.checks.own, one.checks.placed, one.checks.after))
     parts = {id(part): part for one in found for part in (one.checks.own, one.checks.placed, one.checks.after)}
     for name, part in parts.items():
@@ -109,6 +115,7 @@ def _counts(found: Sequence[Checked]) -> tuple[Counter[Fit], set[str]]:
             times, checks = Counter(kind for _, _, kind in part.pairs), part.checks
         for kind, each in checks.items():
             denied.update(check.denied for check in each if check.denied)
+            doubts |= {check.message: None for check in each if check.verdict is Fit.unknown and not check.denied}
             for check in each:
                 counts[check.verdict] += uses[name] * times[kind]
-    return counts, denied
+    return counts, denied, [*doubts]

@@ -39,7 +39,7 @@ def test_what_cannot_be_submitted_is_refused_before_anything_changes(lab: Shell)
         return done.err
 
     assert 'did you mean "jobDefinitions.render"?' in refused("jobDefinitions.rendr")
-    assert 'did you mean' not in refused("jobDefinitions.nothing")
+    assert "did you mean" not in refused("jobDefinitions.nothing")
     assert '--smoke-queue: there is no job queue "mian"' in (wrong := refused("render", "--smoke-queue", "mian"))
     assert 'did you mean "main"?' in wrong
     assert lab("apply", "--smoke-queue", "main").code == 1

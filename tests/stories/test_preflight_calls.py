@@ -80,7 +80,9 @@ def test_calls_follow_what_is_asked_about(shell: Shell, tmp_path: Path, monkeypa
         "there is no repository none-0 in the registry 123456789012; 11 more like this are in --format json"
     ]
     fitting = sum(one["verdict"] == "fits" for one in plan["preflight"])
-    assert f"Preflight: {fitting} checks fit, " in shell("plan", "--preflight").out
+    (line,) = (one for one in shell("plan", "--preflight").out.splitlines() if one.startswith("Preflight: "))
+    assert line.startswith(f"Preflight: {fitting} checks fit, ")
+    assert line.endswith(" unknown (see `--format json`).")
 
     monkeypatch.setattr(rendered, "MOST", 50)
     _, large = asked()
