@@ -121,3 +121,17 @@ def test_relative_imports_are_of_the_package(lamps):
     exec("with when_used():\n from . import bulb\n from .bulb import light", within)
 
     assert (within["bulb"].WATTS, within["light"](1, to=2)) == (40, (1, 2))
+
+
+def test_only_the_module_that_asks_gets_stand_ins(lamps):
+    """Another thread may be importing at that moment."""
+    elsewhere = {"__name__": "elsewhere", "__package__": ""}
+    within = {
+        "__name__": "within",
+        "__package__": "",
+        "when_used": when_used,
+        "meanwhile": lambda: exec("from lamps.bulb import WATTS", elsewhere),
+    }
+    exec("with when_used():\n meanwhile()\n from lamps.bulb import BULB", within)
+    assert elsewhere["WATTS"] == 40
+    assert isinstance(within["BULB"], StandIn)
