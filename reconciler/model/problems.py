@@ -89,6 +89,6 @@ def near(word: str, known: Iterable[str]) -> str:
     section, dot, rest = word.lower().partition(".")
     for found in difflib.get_close_matches(word.lower(), by_fold, n=3, cutoff=0.6):
         of, _, name = found.partition(".")
-        if not dot or of != section or difflib.get_close_matches(rest, [name], cutoff=0.6):
+        if not dot or of != section or difflib.get_close_matches(rest, [name], cutoff=0.5):
             return by_fold[found]
     return ""
