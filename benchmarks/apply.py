@@ -90,7 +90,7 @@ def measured(n: int, settling: str, delay: float) -> Applied:
     account = Account()
     try:
         lasting = {name: seconds * SETTLING[settling] for name, seconds in WAITED.values()}
-        account.sandbox.change({**lasting, "queue_update": 0, "iam_delay": 0})
+        account.sandbox.change({**dict.fromkeys(AT_ONCE, 0), **lasting})
         account.sandbox.warm()
         with tempfile.TemporaryDirectory() as directory:
             target, journal = estate.write(Path(directory) / "estate", n), Path(directory) / "journal"
