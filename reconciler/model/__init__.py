@@ -25,6 +25,7 @@ from .expansion import (
 )
 from .kind import (
     Kind,
+    Removals,
 )
 from .other_tools import (
     OtherTools,
@@ -169,6 +170,7 @@ __all__ = [
     "Reference",
     "Referrer",
     "Refused",
+    "Removals",
     "Repair",
     "Replace",
     "Reply",

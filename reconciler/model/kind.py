@@ -58,7 +58,7 @@ A kind is data about fields and a few pure functions. This is a whole one, for a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .access import Access
 from .other_tools import NOT_KNOWN, OtherTools
@@ -96,6 +96,10 @@ if TYPE_CHECKING:  # what only some commands use is imported by them
     from .preflight import Check, Checks, Ground
     from .recorded import Recorded
     from .status import StatusReader
+
+
+#: What a plan deletes, by section.
+Removals: TypeAlias = Mapping[str, Sequence[Live]]
 
 
 def _nothing(*_: Any) -> tuple[Any, ...]:
@@ -231,11 +235,12 @@ class Kind:
     #: What the deletion of one does to jobs; with None for the lifecycle, jobs are not waited for.
     deletion_effect: Callable[[Live, Lifecycle | None], str] | None = None
     #: Reads that find who in the account names live objects that a plan would delete: those are kept. Driven only when
-    #: something is to be deleted; what cannot be read raises Unreadable.
-    dependents: tuple[Callable[[Scope, Sequence[Live]], Reads[Mapping[str, tuple[Dependent, ...]]]], ...] = ()
+    #: something is to be deleted; what cannot be read raises Unreadable. The third argument is all that the plan
+    #: deletes, by section: it does not count as a dependent, so what only matters where it stays need not be read.
+    dependents: tuple[Callable[[Scope, Sequence[Live], Removals], Reads[Mapping[str, tuple[Dependent, ...]]]], ...] = ()
     #: Reads the objects of this kind in the account, whatever their owner, that may refer by ``refs`` to the live
-    #: objects (by section) that a plan would delete: those are kept. Driven as ``dependents`` are.
-    referrers: Callable[[Scope, Mapping[str, Sequence[Live]]], Reads[Sequence[Referrer]]] | None = None
+    #: objects (by section) that a plan would delete, revisions aside: those are kept. Driven as ``dependents`` are.
+    referrers: Callable[[Scope, Removals], Reads[Sequence[Referrer]]] | None = None
 
     #: The statements of the policies that one has, those of declared policies that it names included.
     grants: Callable[[Resource, Declared], Iterable[Granted]] = _nothing

@@ -17,7 +17,7 @@ from reconciler.checks.ignored_rules import without_ignored
 from reconciler.config import files, links, loader, names
 from reconciler.config.given import Given
 from reconciler.kinds import discover
-from reconciler.model import EMPTY, Aws, Environment, Event, Options, Outcome, Plan, Scope
+from reconciler.model import EMPTY, Aws, Environment, Event, Options, Outcome, Plan, Scope, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
@@ -34,10 +34,12 @@ with when_used():
     from reconciler.account.refresh import refresh
 
 if TYPE_CHECKING:  # half of the program, which `validate` does not need: imported where it is used
+    from reconciler.account.dependents import Used
     from reconciler.account.reader import Reader
     from reconciler.applying.executor import Clock
     from reconciler.applying.preconditions import AccountRecheck
     from reconciler.config.yaml.node import Node
+    from reconciler.model.plan import Observed
 
 PARALLELISM: Final = 16  # concurrent reads of one plan
 
@@ -154,7 +156,8 @@ def make_plan(
         made = whole
         if used or unasked:
             observed = replace(observed, used=used, unanswered=unasked)
-            made, problems = make(observed)
+            find = partial(dependents.find_dependents, reader, discover(), scope, whole)
+            made, problems, observed = _keep_used(make, observed, whole, find, kept_before)
         kept = dependents.removed_objects(whole) - dependents.removed_objects(made)
         made, standing = side_effects.find_side_effects(reader, discover(), env, made)
         checked: tuple[Checked, ...] | None = None
@@ -182,6 +185,32 @@ def make_plan(
         as_saved=as_saved,
         preflight=checked,
     )
+
+
+def _keep_used(
+    make: Callable[[Observed], tuple[Plan, list[Problem]]],
+    observed: Observed,
+    whole: Plan,
+    find: Callable[[Plan], tuple[Used, tuple[Unreadable, ...]]],
+    kept_before: Used,
+) -> tuple[Plan, list[Problem], Observed]:
+    """``whole`` without the removal of what is in use. What was taken to go, and stays, may be a reason for others to
+    stay: then dependents are looked for again (equal calls are sent once).
+    """
+    from reconciler.account.dependents import removed_objects  # noqa: PLC0415  (see above)
+
+    leaving = removed_objects(whole)
+    while True:
+        made, problems = make(observed)
+        left = removed_objects(made)
+        if leaving <= left:
+            return made, problems, observed
+        leaving = left
+        named, unasked = find(made)
+        used = kept_before | named
+        if used == observed.used and unasked == observed.unanswered:
+            return made, problems, observed
+        observed = replace(observed, used=used, unanswered=unasked)
 
 
 def _preflight(
