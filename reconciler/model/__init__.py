@@ -25,6 +25,7 @@ from .expansion import (
 )
 from .kind import (
     Kind,
+    ReadMany,
     Removals,
 )
 from .other_tools import (
@@ -165,6 +166,7 @@ __all__ = [
     "Pos",
     "Proof",
     "Query",
+    "ReadMany",
     "Reads",
     "Ref",
     "Reference",

@@ -129,6 +129,21 @@ def _no_paths(_props: Json) -> Mapping[Path, Path]:
 NO_ACCESS: Final = Access()
 
 
+@dataclass(frozen=True, slots=True)
+class ReadMany:
+    """How the live objects of many sought names are read with few calls.
+
+    ``read`` **must** find what ``Kind.read`` finds by name, with tags, from the service itself and never from the index
+    of tags, which lags. It returns None where reading each by its name takes fewer calls. ``rest`` adds what is read of
+    each object by itself; None where the object no longer exists. ``most`` are the names that are sought at once: as
+    many as one call takes, or all where the calls do not depend on them.
+    """
+
+    read: Callable[[Query], Reads[Sequence[Live] | None]]
+    rest: Callable[[Live], Reads[Live | None]] | None = None
+    most: int = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind:
     """Everything the engine knows about a kind of resource.
@@ -162,6 +177,8 @@ class Kind:
 
     #: Facts about properties, by path: defaults, sets, what a change does.
     fields: Mapping[str, Field] = EMPTY
+    #: Reads many of them at once before they are written to, in fewer calls than ``read`` by their names.
+    read_many: ReadMany | None = None
     #: Properties that name other resources, by path.
     refs: Mapping[str, Ref] = EMPTY
     #: Properties that a look-up may give, by path, each with the kind of look-up: ``subnets[]`` -> ``subnets``.

@@ -6,6 +6,7 @@ There is no logic here, only the order of the stages and their arguments.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -283,13 +284,18 @@ def execute(
         parallelism=parallelism,
         keep_going=keep_going,
         stop=stop,
-        recheck=recheck(planned, aws, current),
+        recheck=recheck(planned, aws, current, clock.now),
     )
     return executor.run(planned.plan)
 
 
-def recheck(planned: Planned, aws: Aws, current: Callable[[], bool] = lambda: True) -> AccountRecheck:
+def recheck(
+    planned: Planned,
+    aws: Aws,
+    current: Callable[[], bool] = lambda: True,
+    now: Callable[[], float] = time.monotonic,
+) -> AccountRecheck:
     """The recheck that reads the account again while ``planned`` is applied."""
     from reconciler.applying.preconditions import AccountRecheck  # noqa: PLC0415  (see above)
 
-    return AccountRecheck(planned.plan, discover(), aws, registry.members, planned.env.ignore_tags, current)
+    return AccountRecheck(planned.plan, discover(), aws, registry.members, planned.env.ignore_tags, current, now)

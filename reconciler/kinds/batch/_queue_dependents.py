@@ -13,17 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from reconciler.kinds.common.declared import entries, items
-from reconciler.model import OWNER_TAG, Call, Dependent, Json, Live, Reads, Removals, Scope
-from reconciler.model.when_used import when_used
-
-with when_used():
-    from reconciler.kinds.common.replies import ok
+from reconciler.kinds.batch._common import every
+from reconciler.kinds.common.declared import entries
+from reconciler.model import OWNER_TAG, Dependent, Json, Live, Reads, Removals, Scope
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 Source: TypeAlias = Callable[[Scope, Sequence[Live], Removals], Reads[Named]]
 
-QUEUES = Call("batch", "DescribeJobQueues", {}, all_pages=True)
 BEING_DELETED = ("DELETING", "DELETED")
 
 
@@ -42,8 +38,8 @@ def naming(member: str) -> Source:
 
 def _named(names: Callable[[Json], Iterable[str]], hint: str) -> Source:
     def users(_: Scope, lives: Sequence[Live], __: Removals) -> Reads[Named]:
-        (reply,) = yield (QUEUES,)
-        queues = [q for q in items((ok(QUEUES, reply) or {}).get("jobQueues")) if q.get("status") not in BEING_DELETED]
+        listed = yield from every("DescribeJobQueues", "jobQueues")
+        queues = [queue for queue in listed if queue.get("status") not in BEING_DELETED]
         return {live.physical: found for live in lives if (found := _users(live, queues, names, hint))}
 
     return users
