@@ -45,7 +45,7 @@ class RecentReads:
             section = self._sections.setdefault(kind.section, _Section())
         rest = kind.read_many.rest if kind.read_many else None
         with section.lock:
-            found = self._shared(kind, wanted, section)
+            found = self._shared(kind, wanted, planned, section)
             self.pending.get(kind.section, {}).pop(wanted, None)
         if found is not None:
             return found if rest is None else [live for one in found if (live := self._drive(rest(one)))]
@@ -59,13 +59,17 @@ class RecentReads:
     def _drive(self, reads: Reads[T]) -> T:
         return Reader(self.aws, parallelism=0).drive(reads)
 
-    def _shared(self, kind: Kind, wanted: Recheckable, section: _Section) -> Sequence[Live] | None:
+    def _shared(
+        self, kind: Kind, wanted: Recheckable, planned: Sequence[Live], section: _Section
+    ) -> Sequence[Live] | None:
         """What a read for several found that is young enough; None where this one is read by its name."""
         if kind.read_many is None or section.alone:
             return None
         if wanted not in section.found or self.now() > section.began + FRESH:
             section.began, section.found = self.now(), {}
-            found = self._read(kind, kind.read_many.read, self._next(kind, wanted, kind.read_many.most))
+            found = self._read(
+                kind, kind.read_many.read, {wanted: planned, **self._next(kind, wanted, kind.read_many.most)}
+            )
             if found is None or self.now() > section.began + FRESH:
                 section.alone = True
                 return None
