@@ -253,7 +253,7 @@ class Kind:
     deletion_effect: Callable[[Live, Lifecycle | None], str] | None = None
     #: Reads that find who in the account names live objects that a plan would delete: those are kept. Driven only when
     #: something is to be deleted; what cannot be read raises Unreadable. The third argument is all that the plan
-    #: deletes, by section: it does not count as a dependent, so what only matters where it stays need not be read.
+    #: deletes, by section: it does not count as a dependent, so what matters only where it is kept need not be read.
     dependents: tuple[Callable[[Scope, Sequence[Live], Removals], Reads[Mapping[str, tuple[Dependent, ...]]]], ...] = ()
     #: Reads the objects of this kind in the account, whatever their owner, that may refer by ``refs`` to the live
     #: objects (by section) that a plan would delete, revisions aside: those are kept. Driven as ``dependents`` are.

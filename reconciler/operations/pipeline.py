@@ -195,8 +195,8 @@ def _keep_used(
     find: Callable[[Plan], tuple[Used, tuple[Unreadable, ...]]],
     kept_before: Used,
 ) -> tuple[Plan, list[Problem], Observed]:
-    """``whole`` without the removal of what is in use. What was taken to go, and stays, may be a reason for others to
-    stay: then dependents are looked for again (equal calls are sent once).
+    """``whole`` without the removal of what is in use. An object that is kept may be a reason to keep
+    others: dependents are then searched again, without what is still removed (equal calls are sent once).
     """
     from reconciler.account.dependents import removed_objects  # noqa: PLC0415  (see above)
 

@@ -140,7 +140,7 @@ def _rules(queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
 
 
 def jobs(_: Scope, lives: Sequence[Live], removals: Removals) -> Reads[Named]:
-    """The queues that stay with unfinished jobs of one of ``lives``. An array is PENDING while its children run."""
+    """The kept queues with unfinished jobs of one of ``lives``. An array is PENDING while its children run."""
     words = _words(lives)
     using = yield from _unfinished(removals)
     found = {(words[word], *place) for word, *place in using if word in words}
