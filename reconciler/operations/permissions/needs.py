@@ -300,7 +300,7 @@ def together(some: Sequence[Needs]) -> Needs:
 
 
 def _rechecks(needs: Needs, estate: Estate, kind: Kind, *, owned: bool) -> None:
-    """What is read again before a change; ``owned``: of what is owned though it is not declared, there may be several."""
+    """What is read again before a change; where ``owned``, several may exist that are not declared."""
     for action in kind.access.rechecks:
         about_own(needs, kind, action, "read again before a change")
     for action in kind.access.of_several if owned else ():
