@@ -2,9 +2,9 @@
 
 A kind that can describe many objects at once (``Kind.read_many``) has all that a plan has still to write to read
 together, by the first step that needs one. The result serves each of the others once, and only for :data:`FRESH`
-seconds: no object is written to later than that after it was read. After that time those that are left are read again,
-as they are then. Where reading together is refused, takes too long, or takes more calls, each object is read by its
-name.
+seconds: no first write begins later than that after its object was read. Those that are left then are read again.
+Where reading together is refused, takes too long, or takes more calls, each object is read by its name; so is one that
+was not found, since the pages of a list may lack what moves from one to another meanwhile.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ class RecentReads:
         with section.lock:
             found = self._shared(kind, wanted, planned, section)
             self.pending.get(kind.section, {}).pop(wanted, None)
-        if found is not None:
-            return found if rest is None else [live for one in found if (live := self._drive(rest(one)))]
+        if found is not None and rest is not None:
+            found = [live for one in found if (live := self._drive(rest(one)))]
+        if found is not None and {live.physical for live in planned} <= {live.physical for live in found}:
+            return found
         return [live for name in names(kind, planned) for live in self.by_name(kind, name, planned[0].props)]
 
     def by_name(self, kind: Kind, name: str, props: Json) -> Sequence[Live]:

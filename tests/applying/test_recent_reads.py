@@ -124,7 +124,8 @@ def test_each_is_held_against_one_read_of_all() -> None:
         "",
         "",
     ]
-    assert account.asked == [("List", "cdefab")]  # from the one that is written to first, in the order of the plan
+    # from the one that is written to first, in the order of the plan; what seems gone is looked for by its name
+    assert account.asked == [("List", "cdefab"), ("Describe", "d")]
 
 
 def test_what_changes_while_others_are_written_to_is_not_written_over() -> None:
@@ -144,6 +145,19 @@ def test_what_changes_while_others_are_written_to_is_not_written_over() -> None:
     assert told("e") == f"power of e changed{SINCE}"
     assert told("a") == "", "asked twice, it is read twice"
     assert account.asked == [("List", "abcdef"), ("List", "cdef"), ("List", "fe"), ("List", "a")]
+
+
+def test_what_a_list_lacks_is_not_taken_to_be_gone() -> None:
+    account = Account()
+
+    def lacking(query: Query) -> Reads[Sequence[Live] | None]:
+        return [one for one in (yield from read_many(query)) or () if one.physical != "b"]
+
+    told = recheck(account, cars(lacking))
+    account.put("b", {"reconciler/environment": "other"}, power=1)
+
+    assert [told("a"), told("b")] == ["", f"b changed its owner to other{SINCE}"]
+    assert account.asked == [("List", "abcdef"), ("Describe", "b")]
 
 
 def test_as_many_are_asked_for_as_a_call_takes() -> None:
@@ -177,7 +191,7 @@ def test_what_only_each_by_itself_shows_is_read_by_itself() -> None:
     del account.cars["c"]
 
     assert [told("b"), told("c")] == [f"the tags of b changed{SINCE}", ""]
-    assert account.asked == [("List", "abcdef"), ("Tags", "a"), ("Tags", "b"), ("Tags", "c")]
+    assert account.asked == [("List", "abcdef"), ("Tags", "a"), ("Tags", "b"), ("Tags", "c"), ("Describe", "c")]
 
     account.refuses = frozenset({"Tags"})
     with pytest.raises(Unreadable):
