@@ -26,6 +26,7 @@ from reconciler.model.preflight import NOTHING, Asked, Checked, Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.model.when_used import when_used
+from reconciler.operations.passed_checks import PassedChecks
 from reconciler.operations.taken import Taken
 from reconciler.render.mask import Mask
 from reconciler.schema import registry
@@ -83,7 +84,9 @@ def read_environment(
     loaded, wrong = loader.load_what_is_right(target, environ=environ, given=given, change=change)
     if loaded is None:
         raise Problems(replace(problem, environment=files.name_of(target)) for problem in wrong)
-    env, found = environment.environment(loaded, discover())
+    kept = PassedChecks(loaded, target, environ)
+    env, found = environment.environment(loaded, discover(), passed=kept.passed)
+    kept.save()
     unset = without_ignored(loaded, (replace(problem, warning=not strict) for problem in loaded.unset))
     found = (*found, *unset)
     found = (*wrong, *environment.independent(found, wrong))
