@@ -36,9 +36,7 @@ def _structures() -> frozenset[str]:
     return frozenset({"imagePullSecrets", "repositoryCredentials", "secret", *registry.sections()})
 
 
-def secret_texts(
-    loaded: LoadedEnvironment, kinds: Mapping[str, Kind], passed: Passed | None = None
-) -> frozenset[str]:
+def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind], passed: Passed | None = None) -> frozenset[str]:
     """The texts in a loaded environment that must be masked. Resources in which there are any have not ``passed``."""
     passed = passed or Passed()
     found = {*loaded.sensitive, *texts_under_secret_names(loaded.variables)}
@@ -48,12 +46,11 @@ def secret_texts(
         fields = kinds[section].fields if section in kinds else {}
         patterns = [path for path, facts in fields.items() if facts.secret]
         for name, raw in raws.items():
-            address = Address(section, name)
-            if address in passed.known:
+            if (section, name) in passed.known:
                 continue
             if private := texts_under_secret_names(raw.value):
                 found.update(private)
-                passed.not_now(address)
+                passed.not_now(Address(section, name))
             for pattern in patterns:
                 found.update(text for _, value in values_at(raw.value, pattern) for text in texts(value))
             if patterns:

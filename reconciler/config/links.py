@@ -134,13 +134,16 @@ class Linker:
 
     def target(self, ref: Ref, text: str) -> tuple[Address, str] | None:
         """The declared resource that ``text`` is the ARN, id or physical name of, and what follows in the ARN."""
-        if any(Address(section, text) in self.declared for section in ref.sections):
-            return None
         for section in ref.sections:
+            if (section, text) in self.declared:  # an address is equal to this pair, which is quicker to make
+                return None
+        for section in ref.sections if self.by_live else ():
             if address := self.by_live.get((section, text)):
                 return address, ""
+        if not text.startswith("arn:"):
+            return None
         parts = text.split(":", _PARTS - 1)
-        scope = self.place.scope_of(parts, ref) if parts[0] == "arn" and len(parts) == _PARTS else None
+        scope = self.place.scope_of(parts, ref) if len(parts) == _PARTS else None
         if scope is None:
             return None
         if (address := self.arns(scope).get(text)) and self.fits(ref, address, text, scope):

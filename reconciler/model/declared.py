@@ -31,14 +31,17 @@ class Declared:
         self.names = names
         self.account = account
         self.region = region
+        self._by_name: Mapping[tuple[str, str], Resource] = resources  # an address is equal to such a pair
         self._sections: dict[str, list[Resource]] = {}
         for address, resource in resources.items():
             self._sections.setdefault(address.section, []).append(resource)
 
     def resource(self, section: str, value: Any) -> Resource | None:
         """The resource of ``section`` that ``value`` refers to: a plain name, or an expression as the whole value."""
+        if isinstance(value, str):
+            return self._by_name.get((section, value))
         part = value.whole if isinstance(value, Template) else None
-        address = Address(section, value) if isinstance(value, str) else part.address if part else None
+        address = part.address if part else None
         return self.resources.get(address) if address and address.section == section else None
 
     def section(self, section: str) -> Sequence[Resource]:

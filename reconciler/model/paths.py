@@ -21,13 +21,14 @@ def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
     for step in segments(pattern):
         below: list[tuple[Path, Any]] = []
         for path, value in found:
-            if type(value) is dict or isinstance(value, Mapping):
+            if isinstance(value, list | tuple):
+                if step == "[]":
+                    below += [((*path, index), item) for index, item in enumerate(value)]
+            elif isinstance(value, dict | Mapping):
                 if step == "*":
                     below += [((*path, name), item) for name, item in value.items()]
                 elif step in value:
                     below.append(((*path, step), value[step]))
-            elif step == "[]" and isinstance(value, list | tuple):
-                below += [((*path, index), item) for index, item in enumerate(value)]
         if not below:  # most match nothing
             return iter(())
         found = below
