@@ -36,6 +36,7 @@ from reconciler.model import (
     Reference,
     Resource,
     Template,
+    UnknownMember,
 )
 from reconciler.model import problem_codes as codes
 from reconciler.model.identity import once_for_each_object
@@ -208,7 +209,7 @@ def _resource(
 
 
 def _made(
-    address: Address, raw: DeclaredResource, kind: Kind, lifecycle: Lifecycle, unknown: Mapping[str, Field]
+    address: Address, raw: DeclaredResource, kind: Kind, lifecycle: Lifecycle, unknown: Mapping[str, UnknownMember]
 ) -> Resource:
     """The resource, of which nothing is checked."""
     value = names.without_name(raw.value, kind)

@@ -134,11 +134,12 @@ def dependencies(resource: Resource, kinds: Kinds, declared: Mapping[Address, An
                 if (section, value) in declared:  # an address is equal to this pair, which is quicker to make
                     found.append(Use(path, Address(section, value), ref))
                     break
-    known, later = {use.path for use in found if use.path}, kinds[resource.address.section].sent_later
-    for path, part in references(expressions(resource)):
-        if part.address is not None and path not in known:
-            ref = Ref(section=part.address.section, holds=False, late=path[0] in later)
-            found.append(Use(path, part.address, ref))
+    if written := expressions(resource):
+        known, later = {use.path for use in found if use.path}, kinds[resource.address.section].sent_later
+        for path, part in references(written):
+            if part.address is not None and path not in known:
+                ref = Ref(section=part.address.section, holds=False, late=path[0] in later)
+                found.append(Use(path, part.address, ref))
     return [use for use in found if use.target in declared]
 
 
@@ -155,20 +156,25 @@ def names_to_find(
     return wanted
 
 
-def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> Iterator[tuple[tuple[str, str], Path]]:
+def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> list[tuple[tuple[str, str], Path]]:
     """What belongs to the account (a service-linked role) and is given by its ARN, by (section, name).
 
     An ARN is not looked for otherwise. But these are made by a service when they are first needed, not when they are
     named: in a new account the ARN that works in all others is of nothing.
     """
-    inside = f":{scope.account}:"
+    if resource.memo.get("scope") == scope:
+        known: list[tuple[tuple[str, str], Path]] = resource.memo["shared"]
+        return known
+    inside, wanted = f":{scope.account}:", []
     for path, _, value in reference_sites(resource, kinds[resource.address.section]):
         arn = fill(value, ResolutionContext(scope=scope, declared=_nothing)) if isinstance(value, Template) else value
         if isinstance(arn, str) and inside in arn:
             for kind in (kind for kind in kinds.values() if kind.shared):
                 found = next((match for form in kind.arn_forms if (match := re.fullmatch(form, arn))), None)
                 if found:
-                    yield (kind.section, found["name"]), path
+                    wanted.append(((kind.section, found["name"]), path))
+    resource.memo.update(scope=scope, shared=wanted)
+    return wanted
 
 
 def _nothing(_: Address) -> None:

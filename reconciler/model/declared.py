@@ -31,7 +31,6 @@ class Declared:
         self.names = names
         self.account = account
         self.region = region
-        self._by_name: Mapping[tuple[str, str], Resource] = resources  # an address is equal to such a pair
         self._sections: dict[str, list[Resource]] = {}
         for address, resource in resources.items():
             self._sections.setdefault(address.section, []).append(resource)
@@ -39,7 +38,7 @@ class Declared:
     def resource(self, section: str, value: Any) -> Resource | None:
         """The resource of ``section`` that ``value`` refers to: a plain name, or an expression as the whole value."""
         if isinstance(value, str):
-            return self._by_name.get((section, value))
+            return self.resources.get(Address(section, value))
         part = value.whole if isinstance(value, Template) else None
         address = part.address if part else None
         return self.resources.get(address) if address and address.section == section else None

@@ -146,7 +146,9 @@ def make_plan(
         facts, untold = resolved_lookups()
         env = links.linked_environment(env, discover(), scope, observed.lives, facts)
         observed = replace(observed, unresolved_lookups=visibility.unresolved_lookups(env, facts, untold))
-        make = partial(plan.make, env, discover(), scope, options=options, members=registry.members, lookups=facts)
+        make = partial(
+            plan.make, env, discover(), scope, options=options, members=registry.members, lookups=facts, linked=True
+        )
         whole, problems = make(observed)
         named, unasked = dependents.find_dependents(reader, discover(), scope, whole)
         kept_before = dependents.kept_by_saved_plan(dependents.confirmed(options.kept, named, whole, discover()))
