@@ -558,8 +558,12 @@ def test_a_queue_that_is_kept_after_all_keeps_what_its_jobs_use(desk):
     desk.batch.submit_job(jobName="j", jobQueue="q", jobDefinition="etl:1")
     desk.rule("hourly", "theirs", queue="q")
 
-    assert desk.calls("--destroy")["batch:ListJobs"] == 5
-    told = desk.apply(verb="destroy")
+    desk.sandbox.calls.clear()
+    code, told = desk.run("plan", "--destroy", "--out", "all.plan")
+    asked = [record.operation for record in desk.sandbox.calls]
+    assert (code, asked.count("ListJobs")) == (0, 5)
+    code, done = desk.run("apply", "all.plan", "--auto-approve")
+    assert code == 0, done
 
     assert "note: q is kept: event rule hourly names it" in told
     assert "note: revision 1 is kept: jobs in queue q that use it have not finished" in told
