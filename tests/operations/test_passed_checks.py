@@ -33,7 +33,9 @@ def written(directory: Path, more: str = "") -> Path:
 
 def known(file: Path) -> int:
     """How many resources an earlier run of this program has found to be right."""
-    return len(PassedChecks(loader.load(file, environ={}), file, os.environ).passed.earlier)
+    passed = PassedChecks(loader.load(file, environ={}), file, os.environ).passed
+    assert passed is not None
+    return len(passed.earlier)
 
 
 def test_the_second_run_checks_what_is_new_and_what_was_wrong(shell: Any, tmp_path: Path, cache: Path) -> None:
