@@ -49,8 +49,6 @@ AT_ONCE = ("queue_update", "deleted_lingers", "queue_delete", "environment_delet
 """What takes no time here in any case."""
 SETTLING = {"at-once": 0.0, "as-aws": 1.0}
 READS = ("Describe", "Get", "List")
-# terraform's AWS provider 5.100 on the same estate in the same sandbox, settling at once: calls and wall seconds
-TERRAFORM = {20: (148, 40), 200: (770, 74), 1000: (3535, 467)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,7 @@ def measured(n: int, settling: str, delay: float) -> Applied:
     account = Account()
     try:
         lasting = {name: seconds * SETTLING[settling] for name, seconds in WAITED.values()}
-        account.sandbox.change({**lasting, "queue_update": 0, "iam_delay": 0})
+        account.sandbox.change({**lasting, **dict.fromkeys(AT_ONCE, 0)})
         account.sandbox.warm()
         with tempfile.TemporaryDirectory() as directory:
             target, journal = estate.write(Path(directory) / "estate", n), Path(directory) / "journal"
@@ -208,16 +206,16 @@ def main() -> None:
     asked = parser.parse_args()
     print(
         f"{'N':>6} {'settling':>9} {'calls':>6} {'wall':>7} {'CPU s':>6} {'MB':>5} "
-        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6} {'allowed':>7} {'grows':>5}  terraform's calls, wall"
+        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6} {'allowed':>7} {'grows':>5}"
     )
     for settling in asked.settling or ["at-once"]:
         for n in asked.sizes:
             one = measured(n, settling, asked.delay)
-            cost, (calls, wall) = one.cost, TERRAFORM.get(n, ("", "")) if settling == "at-once" else ("", "")
+            cost = one.cost
             print(
                 f"{n:>6} {settling:>9} {cost.calls.total():>6} {cost.wall:>7.2f} {cost.cpu:>6.2f} {cost.memory:>5.0f} "
                 f"{one.before:>7.2f} {one.chain:>6.2f} {one.after:>6.2f} {one.ratio:>6.2f} {one.allowed(cost):>7.2f} "
-                f"{one.grows:>5.1f}  {calls:>6} {wall:>5}",
+                f"{one.grows:>5.1f}",
                 flush=True,
             )
             end = one.destroyed
