@@ -72,10 +72,7 @@ class Terraform:
     def __init__(self, account: Account, directory: Path, n: int, plugins: Path) -> None:
         self._account = account
         self._module = terraform_estate.write(directory / "module", n)
-        config = directory / "terraform.rc"
-        config.write_text(_CONFIG.format(plugins=plugins.resolve()), "utf-8")
-        ours = {name: value for name, value in account.environ.items() if not name.startswith("TF_")}
-        self._environ = {**ours, "TF_CLI_CONFIG_FILE": str(config), "CHECKPOINT_DISABLE": "1"}
+        self._environ = environment(account, directory, plugins)
         self._run(("init", "-input=false", "-no-color"))
 
     def cost(self, command: str, delay: float = 0, runs: int = 1) -> Line:
@@ -99,6 +96,14 @@ class Terraform:
         if done.code != 0:
             raise RuntimeError(f"terraform {words[0]} ended with {done.code}: {done.said[-4000:]}")
         return done
+
+
+def environment(account: Account, directory: Path, plugins: Path) -> dict[str, str]:
+    """The variables that lead terraform to the sandbox and to its plugins; ``directory`` gets its configuration."""
+    config = directory / "terraform.rc"
+    config.write_text(_CONFIG.format(plugins=plugins.resolve()), "utf-8")
+    others = {name: value for name, value in account.environ.items() if not name.startswith("TF_")}
+    return {**others, "TF_CLI_CONFIG_FILE": str(config), "CHECKPOINT_DISABLE": "1"}
 
 
 def terraform(n: int, plugins: Path, delays: Sequence[float]) -> Iterator[Line]:
@@ -144,12 +149,10 @@ def main() -> None:
     """Print a line for every size, command and tool, terraform's calls by operation, and the ratios."""
     parser = argparse.ArgumentParser(description="What the same estate costs with terraform.")
     parser.add_argument("sizes", metavar="N", type=int, nargs="*", default=list(SIZES))
-    parser.add_argument("--plugins", type=Path, default=os.environ.get("TF_PLUGINS"), help="mirror of the providers")
+    add_plugins(parser)
     parser.add_argument("--delay", type=float, action="append", help="seconds that each call takes in addition")
     parser.add_argument("--alone", action="store_true", help="terraform only")
     asked = parser.parse_args()
-    if asked.plugins is None:
-        parser.error("--plugins DIRECTORY, or TF_PLUGINS, must name a mirror with the AWS provider 5.100.0")
     delays = asked.delay or [0.0, DELAY]
     print(f"{'N':>6} {'command':>9} {'tool':>9} {'delay':>5} {'calls':>6} {'wall':>8} {'CPU s':>7} {'MB':>5}")
     for n in asked.sizes:
@@ -163,6 +166,13 @@ def main() -> None:
                     print(f"       {head}" + ", ".join(f"{call} {count}" for call, count in sorted(counted.items())))
         for text in ratios(lines):
             print(f"{n:>6} {text}", flush=True)
+
+
+def add_plugins(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the mirror of the providers."""
+    known = os.environ.get("TF_PLUGINS")
+    words = "mirror of terraform's registry, with the AWS provider 5.100.0 (default: $TF_PLUGINS)"
+    parser.add_argument("--plugins", metavar="DIRECTORY", type=Path, default=known, required=not known, help=words)
 
 
 def _all(n: int, plugins: Path, delays: Sequence[float], *, alone: bool) -> Iterator[Line]:
