@@ -226,8 +226,8 @@ def main() -> None:
             )
             print("       " + ", ".join(f"{call} {count}" for call, count in sorted(cost.calls.items())))
             if asked.json:
-                shown = {"wall": cost.wall, "cpu": cost.cpu, "memory": cost.memory, "critical": one.critical}
-                shown |= {"allowed": one.allowed(cost), "grows": one.grows, "destroy": end.calls}
+                shown: dict[str, object] = {"wall": cost.wall, "cpu": cost.cpu, "memory": cost.memory}
+                shown |= {"critical": one.critical, "allowed": one.allowed(cost), "grows": one.grows, "destroy": end.calls}
                 print(json.dumps({"n": n, "settling": settling, **shown, "calls": cost.calls}))
 
 
