@@ -227,7 +227,8 @@ def main() -> None:
             print("       " + ", ".join(f"{call} {count}" for call, count in sorted(cost.calls.items())))
             if asked.json:
                 shown: dict[str, object] = {"wall": cost.wall, "cpu": cost.cpu, "memory": cost.memory}
-                shown |= {"critical": one.critical, "allowed": one.allowed(cost), "grows": one.grows, "destroy": end.calls}
+                shown |= {"critical": one.critical, "allowed": one.allowed(cost)}
+                shown |= {"grows": one.grows, "destroy": end.calls}
                 print(json.dumps({"n": n, "settling": settling, **shown, "calls": cost.calls}))
 
 
