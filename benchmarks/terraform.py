@@ -141,8 +141,8 @@ def ours(n: int, delays: Sequence[float]) -> Iterator[Line]:
             yield Line("plan", tool, delay, cost, none)
     for delay in delays:
         several = [apply.measured(n, "at-once", delay) for _ in range(AGAIN)]
-        yield Line("apply", "ours", delay, plan.least([one.cost for one in several]), none)
-        yield Line("destroy", "ours", delay, plan.least([one.destroyed for one in several]), none)
+        yield Line("apply", "ours", delay, plan.least([one.apply.cost for one in several]), none)
+        yield Line("destroy", "ours", delay, plan.least([one.destroy.cost for one in several]), none)
 
 
 def main() -> None:
