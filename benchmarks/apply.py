@@ -52,8 +52,6 @@ AT_ONCE = ("deleted_lingers", "relationship_lag", "iam_delay")
 """What takes no time here in any case."""
 SETTLING = {"at-once": 0.0, "as-aws": 1.0}
 READS = ("Describe", "Get", "List")
-# terraform's AWS provider 5.100 on the same estate in the same sandbox, settling at once: calls and wall seconds
-TERRAFORM = {20: (148, 40), 200: (770, 74), 1000: (3535, 467)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,13 +212,12 @@ def main() -> None:
     asked = parser.parse_args()
     print(
         f"{'N':>6} {'settling':>9} {'calls':>6} {'wall':>7} {'CPU s':>6} {'MB':>5} "
-        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6} {'allowed':>7} {'grows':>5}  terraform's calls, wall"
+        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6} {'allowed':>7} {'grows':>5}"
     )
     for settling in asked.settling or ["at-once"]:
         for n in asked.sizes:
             one = measured(n, settling, asked.delay)
-            terraform = TERRAFORM.get(n, ("", "")) if settling == "at-once" else ("", "")
-            _tell(f"{n:>6} {settling:>9}", one.apply, one.plan, terraform)
+            _tell(f"{n:>6} {settling:>9}", one.apply, one.plan)
             _tell(f"{'':>6} {'destroy':>9}", one.destroy, one.plan)
             if asked.json:
                 runs = {"apply": one.apply, "destroy": one.destroy}
@@ -228,12 +225,12 @@ def main() -> None:
                 print(json.dumps({"n": n, "settling": settling, **shown}))
 
 
-def _tell(what: str, run: Run, plan: Cost, terraform: tuple[object, object] = ("", "")) -> None:
-    cost, (calls, wall) = run.cost, terraform
+def _tell(what: str, run: Run, plan: Cost) -> None:
+    cost = run.cost
     print(
         f"{what} {cost.calls.total():>6} {cost.wall:>7.2f} {cost.cpu:>6.2f} {cost.memory:>5.0f} "
         f"{run.before:>7.2f} {run.chain:>6.2f} {run.after:>6.2f} {run.ratio:>6.2f} {run.allowed(plan):>7.2f} "
-        f"{run.grows:>5.1f}  {calls:>6} {wall:>5}",
+        f"{run.grows:>5.1f}",
         flush=True,
     )
     print("       " + ", ".join(f"{call} {count}" for call, count in sorted(cost.calls.items())))
