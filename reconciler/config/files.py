@@ -208,9 +208,16 @@ class _Reader:
         self.chain: list[Path] = []
         self.entries = self.bytes = 0
         self.full = False
+        self.known: dict[Path, Path] = {}
+
+    def real(self, path: Path) -> Path:
+        """``path`` without symbolic links, which each directory is asked for once. Raises OSError, RuntimeError."""
+        if path not in self.known:
+            self.known[path] = path.resolve()
+        return self.known[path]
 
     def layer(self, target: Path, *, own: bool) -> None:
-        real = target.resolve()
+        real = self.real(target)
         if real in self.done:
             return
         self.chain.append(real)
@@ -219,7 +226,7 @@ class _Reader:
         bases = list(self.bases(settings, root))
         for base, pos in bases:
             self.base(base, pos)
-        others = self.others(root, {base.resolve() for base, _ in bases}) if target.is_dir() else {}
+        others = self.others(root, {self.real(base) for base, _ in bases}) if target.is_dir() else {}
         if not own and not others and not settings.value:
             hint = "extend a directory or file that declares something"
             self.problem(codes.EMPTY_BASE, f"{self.display_path(target)} contains no YAML files", hint, settings.pos)
@@ -228,7 +235,7 @@ class _Reader:
         self.chain.pop()
 
     def base(self, base: Path, pos: Pos) -> None:
-        real = base.resolve()
+        real = self.real(base)
         if real in self.chain:
             loop = [*self.chain[self.chain.index(real) :], real]
             names = " -> ".join(self.display_path(path) for path in loop)
@@ -256,7 +263,7 @@ class _Reader:
                 try:
                     path = root / os.path.normpath(item.value)
                     path = path.parent if path.name in SETTINGS_FILES and path.is_file() else path
-                    itself = path.resolve() == root.resolve()
+                    itself = self.real(path) == self.real(root)
                 except (OSError, ValueError, RuntimeError) as error:  # too long, with a NUL, or a loop of links
                     why = getattr(error, "strerror", None) or "a broken symbolic link"
                     self.problem(codes.UNKNOWN_BASE, f"cannot extend this path: {why}", "give another path", item.pos)
@@ -281,11 +288,11 @@ class _Reader:
 
     def others(self, root: Path, bases: set[Path]) -> dict[str, Node]:
         """Every other YAML file of the directory, in a stable order."""
-        settings = {(root / name).resolve() for name in SETTINGS_FILES}
+        settings = {self.real(root / name) for name in SETTINGS_FILES}
         seen: set[Path] = set()
         found: dict[str, Node] = {}
-        for path in self.walk(root, root.resolve(), bases, set()):
-            real = path.resolve()
+        for path in self.walk(root, self.real(root), bases, set()):
+            real = self.real(path)
             if real in settings or real in seen:
                 continue
             if path.relative_to(root).parts[0] == TESTS and path.is_file() and has_tests(path):
@@ -300,8 +307,8 @@ class _Reader:
         return found
 
     def walk(self, directory: Path, inside: Path, bases: set[Path], seen: set[Path]) -> Iterator[Path]:
-        seen.add(directory.resolve())
-        if len(directory.resolve().parts) - len(inside.parts) > _DEEPEST:
+        seen.add(self.real(directory))
+        if len(self.real(directory).parts) - len(inside.parts) > _DEEPEST:
             message = f"directories are nested more than {_DEEPEST} levels deep here"
             hint = "deeper directories are not read: move this one up, or out of the environment"
             self.problem(codes.TOO_DEEP, message, hint, Pos(self.display_path(directory), 1, 1))
@@ -350,7 +357,7 @@ class _Reader:
     def real_path(self, path: Path) -> Path | None:
         """The real path of a YAML file or a directory; None for anything else, and for what cannot be read."""
         try:
-            found = path.resolve()
+            found = self.real(path)
             return found if path.suffix.lower() in YAML or path.is_dir() else None
         except (OSError, RuntimeError) as error:  # no permission, or a loop of links
             why, shown = getattr(error, "strerror", None) or "its symbolic links form a loop", self.display_path(path)
@@ -359,7 +366,7 @@ class _Reader:
 
     def file(self, path: Path, root: Path) -> Node:
         shown = self.display_path(path)
-        self.sources.files[shown] = (path.resolve(), root.resolve())
+        self.sources.files[shown] = (self.real(path), self.real(root))
         empty = Node({}, Pos(shown, 1, 1))
         if path.exists() and not path.is_file():
             self.problem(codes.UNREADABLE_FILE, f"{shown} is not a regular file", _READABLE, empty.pos)
@@ -386,7 +393,7 @@ class _Reader:
         return empty
 
     def display_path(self, path: Path) -> str:
-        return Path(os.path.relpath(path.parent.resolve() / path.name, self.sources.root)).as_posix()
+        return Path(os.path.relpath(self.real(path.parent) / path.name, self.sources.root)).as_posix()
 
     def problem(self, code: codes.ProblemCode, message: str, hint: str, pos: Pos) -> None:
         self.sources.problems.append(Problem(code=code, message=message, hint=hint, pos=pos))
