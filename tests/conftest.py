@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis.internal import charmap
 
 from tests.support import prepared
+from tests.support.alphabets import encodable
 from tests.support.long import LONG
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ hypothesis.settings.register_profile(
     "steady", deadline=None, derandomize=not LONG, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("steady")
+charmap.intervals_from_codec = encodable(charmap.intervals_from_codec)
 
 _FILES_BETWEEN = 8  # collections of what is new since the last, which keep a worker small
 _ended: list[str] = []
