@@ -22,7 +22,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis.internal import charmap
 
-from tests.support import prepared
+from tests.support import distributed, prepared
 from tests.support.alphabets import encodable
 from tests.support.long import LONG
 
@@ -46,6 +46,10 @@ charmap.intervals_from_codec = encodable(charmap.intervals_from_codec)
 _FILES_BETWEEN = 8  # collections of what is new since the last, which keep a worker small
 _ended: list[str] = []
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    distributed.configured(config)
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
