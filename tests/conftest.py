@@ -38,7 +38,11 @@ prepared.install()
 gc.set_threshold(50_000, 20, 25)
 # How long an example takes to make or run is the machine's affair, and examples are random only where there is time.
 hypothesis.settings.register_profile(
-    "steady", deadline=None, derandomize=not LONG, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "steady",
+    deadline=None,
+    derandomize=not LONG,
+    max_examples=100 if LONG else 50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("steady")
 charmap.intervals_from_codec = encodable(charmap.intervals_from_codec)
