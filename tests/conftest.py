@@ -117,10 +117,17 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**kept, "HOME": str(home), "RECONCILE_CACHE_DIR": str(cut), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
+@pytest.fixture(scope="session")
+def _encoded_environment(_environment: dict[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in _environment.items()}
+
+
 @pytest.fixture(autouse=True)
-def no_environment(_environment: dict[str, str]) -> None:
+def no_environment(_environment: dict[str, str], _encoded_environment: dict[bytes, bytes]) -> None:
     """Every test begins with that, whatever those before it have left."""
-    if {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"} != _environment:
+    now = os.environ._data.copy()  # as it is encoded: most tests leave it alone
+    now.pop(b"PYTEST_CURRENT_TEST", None)
+    if now != _encoded_environment:
         os.environ.clear()
         os.environ.update(_environment)
 
