@@ -7,9 +7,9 @@ the members of a shape are found once, and those of an object looked up as they 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from threading import Lock
 from typing import Any, Final
 
@@ -51,18 +51,7 @@ class _AsWritten(RestJSONParser):
         if shape.name in self._structures:
             return self._structures[shape.name]
         members: dict[str, tuple[str, Read | None]] = {}
-
-        def read(value: Any) -> Any:
-            if value is None:
-                return None
-            found: dict[str, Any] = {}
-            for key, item in value.items() if members else ():
-                if item is not None and (member := members.get(key)):
-                    name, inner = member
-                    found[name] = item if inner is None else inner(item)
-            return found
-
-        self._structures[shape.name] = read  # before its members, which may be of the same shape
+        read = self._structures[shape.name] = _reader(members)  # before its members, which may be of the same shape
         for name, member in shape.members.items():
             members[member.serialization.get("name", name)] = (name, self._reads(member))
         return read
@@ -76,7 +65,40 @@ class _AsWritten(RestJSONParser):
         if shape.type_name == "list" and not shape.serialization.get("location"):
             each = self._reads(shape.member)
             return list if each is None else lambda value: [None if item is None else each(item) for item in value]
-        return partial(self._parse_shape, shape)  # type: ignore[attr-defined]
+        whole: Read = partial(self._parse_shape, shape)  # type: ignore[attr-defined]
+        if shape.type_name == "map" and self._reads(shape.key) is None and self._reads(shape.value) is None:
+            return lambda value: value if type(value) is dict else whole(value)
+        return whole
+
+
+def _reader(members: Mapping[str, tuple[str, Read | None]]) -> Read:
+    """What reads a structure; ``members`` are its members by their names in the JSON: the name in the model, and how
+    the value is read. They are all there when the first structure is read.
+    """
+
+    @cache
+    def same() -> tuple[frozenset[str], Sequence[tuple[str, Read]]]:
+        """The members with the same name in both, and those whose value is not left as it is."""
+        names = frozenset(key for key, (name, _) in members.items() if key == name)
+        return names, [(name, inner) for name, inner in members.values() if inner]
+
+    def read(value: Any) -> Any:
+        if value is None:
+            return None
+        names, made = same()
+        if type(value) is dict and value.keys() <= names and None not in value.values():
+            for name, inner in made:
+                if name in value:
+                    value[name] = inner(value[name])
+            return value  # as it came from the JSON; no one else has it
+        found: dict[str, Any] = {}
+        for key, item in value.items() if members else ():
+            if item is not None and (member := members.get(key)):
+                name, each = member
+                found[name] = item if each is None else each(item)
+        return found
+
+    return read
 
 
 def _moment(value: Any) -> datetime:

@@ -14,7 +14,7 @@ import json
 import math
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -83,22 +83,14 @@ class Shapes:
         if not whole and key in self._known:
             return self._known[key]
         members: dict[str, tuple[type | None, Check | None]] = {}
-        needed = _needed(shape, whole=whole)
-
-        def check(value: Any) -> bool:
-            if type(value) is not dict or not needed <= value.keys():
-                return False
-            for name, item in value.items():
-                expected, inner = members.get(name, _UNKNOWN)
-                if (expected is not None and type(item) is not expected) or (inner is not None and not inner(item)):
-                    return False
-            return True
-
+        texts: set[str] = set()
+        check = _checker(members, texts, _needed(shape, whole=whole))
         if not whole:
             self._known[key] = check  # before its members, which may be of the same shape
         for name, member in shape.members.items():
             inner = self._items(member, service) if whole else self._check(member, service)
             members[name] = (None if whole and _is_streamed(shape, name) else _type_of(member), inner)
+            texts.update((name,) if members[name] == (str, None) else ())
         if whole:
             members["ResponseMetadata"] = (dict, None)
         return check
@@ -113,16 +105,37 @@ class Shapes:
 
     def _list(self, shape: Any, service: str) -> Check:
         expected, inner = _type_of(shape), self._check(shape, service)
+        only = {expected}
         if inner is None:
-            return lambda value: all(type(item) is expected for item in value)
+            return lambda value: only.issuperset(map(type, value))
         checked = inner
-        return lambda value: (
-            all(map(checked, value)) and (expected is None or all(type(item) is expected for item in value))
-        )
+        return lambda value: all(map(checked, value)) and (expected is None or only.issuperset(map(type, value)))
 
     def _map(self, shape: Any, service: str) -> Check:
         checked = self._list(shape, service)
-        return lambda value: all(type(name) is str for name in value) and checked(value.values())
+        return lambda value: _TEXT.issuperset(map(type, value)) and checked(value.values())
+
+
+_TEXT: Final = frozenset({str})
+
+
+def _checker(members: Mapping[str, tuple[type | None, Check | None]], texts: set[str], needed: frozenset[str]) -> Check:
+    """The check of a structure: the type and check of each of its ``members``, those that are any text, and those that
+    must be there. They are all there when the first structure is checked.
+    """
+
+    def check(value: Any) -> bool:
+        if type(value) is not dict or not needed <= value.keys():
+            return False
+        if value.keys() <= texts and _TEXT.issuperset(map(type, value.values())):
+            return True
+        for name, item in value.items():
+            expected, inner = members.get(name, _UNKNOWN)
+            if (expected is not None and type(item) is not expected) or (inner is not None and not inner(item)):
+                return False
+        return True
+
+    return check
 
 
 _UNKNOWN: Final[tuple[type | None, Check | None]] = (None, None)

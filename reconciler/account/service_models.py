@@ -18,8 +18,6 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import stat
-import tempfile
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -32,13 +30,13 @@ from botocore.exceptions import DataNotFoundError
 from botocore.loaders import Loader
 
 from reconciler.account.cut_models import Model, cut, cut_pages
+from reconciler.config import cache_files
 
 FORMAT: Final = 2
 # Services of which botocore itself makes clients, for credentials: their operations are all kept
 _BOTOCORES: Final = frozenset({"sso", "sso-oidc", "sts"})
 # Operations that botocore itself calls: to find the Region of a bucket, and for buckets of one zone
 _ALSO: Final[Mapping[str, frozenset[str]]] = {"s3": frozenset({"CreateSession", "HeadBucket"})}
-CACHE_DIR: Final = "RECONCILE_CACHE_DIR"
 _SERVICE, _RULES, _PAGES = "service-2", "endpoint-rule-set-1", "paginators-1"
 _ENDPOINTS: Final = "endpoints"
 
@@ -98,7 +96,6 @@ class ServiceModels(Loader):
         if self.directory is None:
             return
         with suppress(OSError, LookupError, TypeError, ValueError, DataNotFoundError):
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             prefixes = set(self._resolved)
             for service, operations in sorted(self._called.items()):
                 if model := self._lacking(service, operations):
@@ -152,26 +149,13 @@ class ServiceModels(Loader):
         if source is None:
             return None
         try:
-            with self._file(name).open("rb") as file:
-                mine = os.fstat(file.fileno())
-                if mine.st_uid != _user(mine) or mine.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                    return None
-                found = json.loads(file.read())
+            found = json.loads(cache_files.read(self._file(name)) or b"")
             return found if found["source"] == source and found[name if name == _ENDPOINTS else _SERVICE] else None
-        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        except (ValueError, LookupError, TypeError, RecursionError):
             return None
 
     def _write(self, name: str, model: Model) -> None:
-        """Replace the file in one step: other runs may be reading it."""
-        path = self._file(name)
-        handle, made = tempfile.mkstemp(dir=path.parent, prefix=".")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(model, file, separators=(",", ":"))
-            Path(made).replace(path)
-        except BaseException:
-            Path(made).unlink()
-            raise
+        cache_files.write(self._file(name), json.dumps(model, separators=(",", ":")).encode())
         self._cut.pop(name, None)
 
     def _file(self, name: str) -> Path:
@@ -216,11 +200,6 @@ class _Services(dict[str, Any]):
         return super().get(name, default) if name in self else default
 
 
-def _user(mine: os.stat_result) -> int:
-    """The user's id, where the system has any."""
-    return os.getuid() if hasattr(os, "getuid") else mine.st_uid
-
-
 def _version_of(file: Path) -> tuple[str, int, int] | tuple[()]:
     """What changes when a file is replaced; nothing where it is not there."""
     try:
@@ -231,16 +210,9 @@ def _version_of(file: Path) -> tuple[str, int, int] | tuple[()]:
 
 
 def directory_for(environ: Mapping[str, str]) -> Path | None:
-    """Where the cut-down models of this botocore are kept: below ``RECONCILE_CACHE_DIR`` or the user's cache directory.
-    None where that variable is empty, or there is no home.
-    """
-    if (given := environ.get(CACHE_DIR)) is not None:
-        top = Path(given) if given else None
-    elif xdg := environ.get("XDG_CACHE_HOME"):
-        top = Path(xdg, "reconcile")
-    else:
-        top = Path(home, ".cache", "reconcile") if (home := environ.get("HOME")) else None
-    return top / "models" / f"botocore-{botocore.__version__}" if top and top.is_absolute() else None
+    """Where the cut-down models of this botocore are kept; None where nothing may be kept."""
+    top = cache_files.directory(environ)
+    return top / "models" / f"botocore-{botocore.__version__}" if top else None
 
 
 @cache

@@ -16,6 +16,7 @@ from reconciler.checks import containers, reference_targets, references, secrets
 from reconciler.checks.findings import as_problem
 from reconciler.checks.ignored_rules import by_address, without_ignored
 from reconciler.checks.lifecycle import read_lifecycle
+from reconciler.checks.passed import Passed
 from reconciler.checks.tags import tag_problems, unused_tags
 from reconciler.config import expressions, links, names
 from reconciler.config import references as references_in
@@ -23,16 +24,19 @@ from reconciler.config.files import Missing
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.config.variables import GIVEN
 from reconciler.model import (
+    EMPTY,
     Address,
     Environment,
     Field,
     Finding,
     Json,
     Kind,
+    Lifecycle,
     Path,
     Reference,
     Resource,
     Template,
+    UnknownMember,
 )
 from reconciler.model import problem_codes as codes
 from reconciler.model.identity import once_for_each_object
@@ -56,11 +60,12 @@ _OF_ONE_VALUE = (
 
 
 def environment(
-    loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas | None = None
+    loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas | None = None, passed: Passed | None = None
 ) -> tuple[Environment, tuple[Problem, ...]]:
     """The checked environment, and all its errors and warnings; with an error it must not be planned.
 
-    Of one that has problems already, what these may have caused is not checked.
+    Of one that has problems already, what these may have caused is not checked. The own checks of resources that
+    ``passed`` them before are not made again; those that pass them now are added.
     """
     known = schemas or registry.shipped()
     loaded, of_settings = setting_resources.with_settings(loaded, kinds)
@@ -68,22 +73,9 @@ def environment(
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded), *of_settings]
     named = names.physical_names(loaded, kinds)
     found += names.problems(loaded, kinds, named)
-    resources: dict[Address, Resource] = {}
-    for section, raws in loaded.sections.items():
-        if section not in kinds:
-            found.append(_unknown_section(section, raws, kinds))
-            continue
-        for name, raw in raws.items():
-            address = Address(section, name)
-            physical = names.likely(named[address], loaded)
-            resource, problems = _resource(address, raw, kinds[section], known, loaded.tags, physical)
-            if loaded.missing is Missing.VALUES:
-                problems = [problem for problem in problems if problem.code in _OF_ONE_VALUE]
-            found += problems
-            if resource is not None:
-                given = named[address]
-                resources[address] = resource if given == name else replace(resource, physical=given)
-        found += _same_names(section, raws, kinds[section])
+    passed = passed or Passed()
+    resources, problems = _each(loaded, kinds, known, named, passed)
+    found += problems
     place = links.Place(environment=loaded.name, account=loaded.account, region=loaded.region)
     linked = links.link(resources, kinds, place)
     wrong = {problem.pos for problem in found if not problem.warning}
@@ -93,7 +85,7 @@ def environment(
         found += (problem for problem in reference_targets.problems(loaded, kinds, linked) if problem.pos not in wrong)
     found = [one for one in found if one.code is not codes.UNQUOTED_NUMBER or one.pos not in wrong]
     found = without_ignored(loaded, found)
-    private = secrets.secret_texts(loaded, kinds)
+    private = secrets.secret_texts(loaded, kinds, passed)
     env = Environment(
         name=loaded.name,
         root=loaded.root,
@@ -112,6 +104,35 @@ def environment(
         ignored=by_address(loaded),
     )
     return env, _without_repeats(found, Cover(private))
+
+
+def _each(
+    loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas, named: Mapping[Address, Any], passed: Passed
+) -> tuple[dict[Address, Resource], list[Problem]]:
+    """The resources that may be planned, and what is wrong with single ones."""
+    resources: dict[Address, Resource] = {}
+    found: list[Problem] = []
+    for section, raws in loaded.sections.items():
+        if section not in kinds:
+            found.append(_unknown_section(section, raws, kinds))
+            continue
+        for name, raw in raws.items():
+            address = Address(section, name)
+            given = named[address]
+            physical, kind = names.likely(given, loaded), kinds[section]
+            if passed.before(address, raw, kind, physical, loaded.tags):
+                resource: Resource | None = _made(address, raw, kind, Lifecycle(), EMPTY)
+            else:
+                resource, problems = _resource(address, raw, kind, schemas, loaded.tags, physical)
+                if problems or resource is None or resource.unknown_members:
+                    passed.not_now(address)
+                if loaded.missing is Missing.VALUES:
+                    problems = [problem for problem in problems if problem.code in _OF_ONE_VALUE]
+                found += problems
+            if resource is not None:
+                resources[address] = resource if given == name else replace(resource, physical=given)
+        found += _same_names(section, raws, kinds[section])
+    return resources, found
 
 
 def independent(found: Iterable[Problem], earlier: Iterable[Problem]) -> Iterator[Problem]:
@@ -177,25 +198,29 @@ def _resource(
         return None, [*found, *_of_the_rest(address, raw, kind, physical, found, validate)]
     if _lacks_values(raw):
         return None, found
-    given = {name: value for name, value in raw.value.items() if name not in ("tags", "lifecycle")}
-    props = kind.expanded(address.name, given)
-    raw = raw.with_moved(kind.declared_at(raw.value))
-    findings = list(kind.check(physical, _by_name(kind, address, physical, props)))
+    resource = _made(address, raw, kind, lifecycle, extension.unknown_members)
+    at = raw.with_moved(kind.declared_at(raw.value)).at
+    findings = list(kind.check(physical, _by_name(kind, address, physical, resource.props)))
     if len(physical) > kind.max_name and not any(finding.path == () for finding in findings):
         message = f"the name has {len(physical)} characters; {article(kind.name)} may have {kind.max_name}"
         findings.append(Finding((), message, "choose a shorter one", codes.OUT_OF_RANGE))
-    found += [as_problem(finding, address, raw.at(finding.path)) for finding in findings]
+    found += [as_problem(finding, address, at(finding.path)) for finding in findings]
+    return resource, found
+
+
+def _made(
+    address: Address, raw: DeclaredResource, kind: Kind, lifecycle: Lifecycle, unknown: Mapping[str, UnknownMember]
+) -> Resource:
+    """The resource, of which nothing is checked."""
+    value = names.without_name(raw.value, kind)
+    given = {name: item for name, item in value.items() if name not in ("tags", "lifecycle")}
+    props = kind.expanded(address.name, given)
     tags = raw.value.get("tags", {})
     resource = Resource(
-        address=address,
-        props=props,
-        tags=tags,
-        lifecycle=lifecycle,
-        pos=raw.pos,
-        unknown_members=extension.unknown_members,
+        address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos, unknown_members=unknown
     )
     references_in.remember(resource, given, raw.templates())
-    return resource, found
+    return resource
 
 
 _OF_MEMBERS: Final = (codes.MISSING_FIELD, codes.UNKNOWN_FIELD)

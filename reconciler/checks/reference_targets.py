@@ -114,6 +114,8 @@ class TargetChecker:
     def namesakes(self, resource: Resource, kind: Kind) -> Iterator[Finding]:
         """A warning for a plain name that several resources have, each of which the property could take."""
         for path, ref, name in references.plain_names(resource, kind):
+            if len(ref.sections) == 1:
+                continue
             meant = [
                 Address(section, name) for section in ref.sections if name in self.loaded.sections.get(section, {})
             ]

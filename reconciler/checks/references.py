@@ -29,7 +29,8 @@ def problems(loaded: LoadedEnvironment, kinds: Kinds, resources: Mapping[Address
     for address, raw in declared.items():
         for path, reference in references.references(raw.templates()):
             yield from judge.check_reference(reference, partial(raw.at, path), address, path)
-        yield from judge.check_depends_on(raw.value.get("lifecycle"), raw.at, str(address))
+        if "lifecycle" in raw.value:
+            yield from judge.check_depends_on(raw.value["lifecycle"], raw.at, str(address))
     for lookup in loaded.lookups.values():
         for path, reference in references.templates(lookup.args):
             yield from judge.check_lookup_reference(reference, lookup.pos, lookup.name, path)

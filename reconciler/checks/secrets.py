@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from typing import Any, Final
 
+from reconciler.checks.passed import Passed
 from reconciler.config.loader import LoadedEnvironment
 from reconciler.config.variables import GIVEN
-from reconciler.model import Kind, Template
+from reconciler.model import Address, Kind, Template
 from reconciler.model.masking import LINE, is_no_name, private_name
 from reconciler.model.paths import values_at
 from reconciler.model.secrets_in_text import decoded, is_itself_a_secret, secret_arguments, secrets_in
@@ -35,16 +36,21 @@ def _structures() -> frozenset[str]:
     return frozenset({"imagePullSecrets", "repositoryCredentials", "secret", *registry.sections()})
 
 
-def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind]) -> frozenset[str]:
-    """The texts in a loaded environment that must be masked."""
+def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind], passed: Passed | None = None) -> frozenset[str]:
+    """The texts in a loaded environment that must be masked. Resources in which there are any have not ``passed``."""
+    passed = passed or Passed()
     found = {*loaded.sensitive, *texts_under_secret_names(loaded.variables)}
     for name in secret_variables(loaded, kinds):
         found.update(texts(loaded.given[name].value))
     for section, raws in loaded.sections.items():
         fields = kinds[section].fields if section in kinds else {}
         patterns = [path for path, facts in fields.items() if facts.secret]
-        for raw in raws.values():
-            found.update(texts_under_secret_names(raw.value))
+        for name, raw in raws.items():
+            if (section, name) in passed.known:
+                continue
+            if private := texts_under_secret_names(raw.value):
+                found.update(private)
+                passed.not_now(Address(section, name))
             for pattern in patterns:
                 found.update(text for _, value in values_at(raw.value, pattern) for text in texts(value))
             if patterns:

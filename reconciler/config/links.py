@@ -105,6 +105,8 @@ class Linker:
         """``resource`` with the plain name instead of each ARN or id of a declared resource."""
         found = {}
         for path, ref, value in references.reference_sites(resource, self.kinds[resource.address.section]):
+            if type(value) is str and (ref.section, value) in self.declared:
+                continue  # a name, as most are; an address is equal to this pair, which is quicker to make
             text = self.text(value)
             if text and (target := self.target(ref, text)):
                 found[path] = self.written(ref, *target)
@@ -114,7 +116,7 @@ class Linker:
         """A declared value as text, with the account, Region and partition filled in; None where more is unknown."""
         if isinstance(value, str):
             return value
-        if not isinstance(value, Template):
+        if not isinstance(value, Template) or any(getattr(part, "address", None) for part in value.parts):
             return None
         region = self.place.region or "us-east-1"
         own = {
@@ -134,13 +136,17 @@ class Linker:
 
     def target(self, ref: Ref, text: str) -> tuple[Address, str] | None:
         """The declared resource that ``text`` is the ARN, id or physical name of, and what follows in the ARN."""
-        if any(Address(section, text) in self.declared for section in ref.sections):
+        if any((section, text) in self.declared for section in ref.sections):
             return None
-        for section in ref.sections:
+        for section in ref.sections if self.by_live else ():
             if address := self.by_live.get((section, text)):
                 return address, ""
+        return self.of_arn(ref, text) if text.startswith("arn:") else None
+
+    def of_arn(self, ref: Ref, text: str) -> tuple[Address, str] | None:
+        """The declared resource whose ARN ``text`` is or begins with, from its name alone, and what follows."""
         parts = text.split(":", _PARTS - 1)
-        scope = self.place.scope_of(parts, ref) if parts[0] == "arn" and len(parts) == _PARTS else None
+        scope = self.place.scope_of(parts, ref) if len(parts) == _PARTS else None
         if scope is None:
             return None
         if (address := self.arns(scope).get(text)) and self.fits(ref, address, text, scope):

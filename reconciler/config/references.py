@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
 from reconciler.model import problem_codes as codes
@@ -22,8 +22,7 @@ Kinds = Mapping[str, Kind]
 Templates: TypeAlias = Sequence[tuple[Path, Template]]
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """One place where a resource names another."""
 
     path: Path
@@ -131,13 +130,16 @@ def dependencies(resource: Resource, kinds: Kinds, declared: Mapping[Address, An
                 if isinstance(part, Reference) and part.address is not None
             ]
         elif isinstance(value, str):
-            targets = [Address(section, value) for section in ref.sections]
-            found += [Use(path, target, ref) for target in targets if target in declared][:1]
-    known, later = {use.path for use in found if use.path}, kinds[resource.address.section].sent_later
-    for path, part in references(expressions(resource)):
-        if part.address is not None and path not in known:
-            ref = Ref(section=part.address.section, holds=False, late=path[0] in later)
-            found.append(Use(path, part.address, ref))
+            for section in ref.sections:
+                if (section, value) in declared:  # an address is equal to this pair, which is quicker to make
+                    found.append(Use(path, Address(section, value), ref))
+                    break
+    if written := expressions(resource):
+        known, later = {use.path for use in found if use.path}, kinds[resource.address.section].sent_later
+        for path, part in references(written):
+            if part.address is not None and path not in known:
+                ref = Ref(section=part.address.section, holds=False, late=path[0] in later)
+                found.append(Use(path, part.address, ref))
     return [use for use in found if use.target in declared]
 
 
@@ -148,27 +150,35 @@ def names_to_find(
     wanted: dict[tuple[str, str], tuple[Resource, Path, Ref]] = {}
     for resource in resources.values():
         for path, ref, name in plain_names(resource, kinds[resource.address.section]):
-            if not ref.optional and all(Address(section, name) not in resources for section in ref.sections):
+            if not ref.optional and all((section, name) not in resources for section in ref.sections):
                 for section in ref.sections:
                     wanted.setdefault((section, name), (resource, path, ref))
     return wanted
 
 
-def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> Iterator[tuple[tuple[str, str], Path]]:
+def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> list[tuple[tuple[str, str], Path]]:
     """What belongs to the account (a service-linked role) and is given by its ARN, by (section, name).
 
     An ARN is not looked for otherwise. But these are made by a service when they are first needed, not when they are
     named: in a new account the ARN that works in all others is of nothing.
     """
-    shared = [kind for kind in kinds.values() if kind.shared]
-    here = ResolutionContext(scope=scope, declared=lambda _: None)
+    if resource.memo.get("scope") == scope:
+        known: list[tuple[tuple[str, str], Path]] = resource.memo["shared"]
+        return known
+    inside, wanted = f":{scope.account}:", []
     for path, _, value in reference_sites(resource, kinds[resource.address.section]):
-        arn = fill(value, here) if isinstance(value, Template) else value
-        if isinstance(arn, str) and f":{scope.account}:" in arn:
-            for kind in shared:
+        arn = fill(value, ResolutionContext(scope=scope, declared=_nothing)) if isinstance(value, Template) else value
+        if isinstance(arn, str) and inside in arn:
+            for kind in (kind for kind in kinds.values() if kind.shared):
                 found = next((match for form in kind.arn_forms if (match := re.fullmatch(form, arn))), None)
                 if found:
-                    yield (kind.section, found["name"]), path
+                    wanted.append(((kind.section, found["name"]), path))
+    resource.memo.update(scope=scope, shared=wanted)
+    return wanted
+
+
+def _nothing(_: Address) -> None:
+    """No resource is known."""
 
 
 def resolve(resource: Resource, kind: Kind, kinds: Kinds, world: ResolutionContext) -> tuple[Json, list[Problem]]:
@@ -206,29 +216,24 @@ def put(props: Json, found: Mapping[Path, Any]) -> Json:
 
 
 def _branched(found: Mapping[Path, Any]) -> Any:
-    """Values by path as a tree of dictionaries by step, in which a value at its end is a :class:`_Leaf`."""
+    """Values by path as a tree of dictionaries by step, in which the value at the end of a path is in a tuple."""
     if () in found:
-        return _Leaf(found[()])
+        return (found[()],)
     tree: dict[Any, Any] = {}
     for path, value in found.items():
         node = tree
         for step in path[:-1]:
             node = node.setdefault(step, {})
-        node[path[-1]] = _Leaf(value)
+        node[path[-1]] = (value,)
     return tree
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    value: Any
 
 
 def _put(value: Any, tree: Any, *, splice: bool = True) -> Any:
     """``value`` with the values of ``tree`` at their places; everything else is the same object as before."""
-    if isinstance(tree, _Leaf):
-        return tree.value
-    if isinstance(value, dict | Mapping):
-        return {name: _put(item, tree[name], splice=splice) if name in tree else item for name, item in value.items()}
+    if type(tree) is tuple:
+        return tree[0]
+    if type(value) is not list and isinstance(value, dict | Mapping):
+        return {**value, **{name: _put(value[name], below, splice=splice) for name, below in tree.items()}}
     flat: list[Any] = []
     for index, item in enumerate(value):
         done = _put(item, tree[index], splice=splice) if index in tree else item
@@ -268,9 +273,9 @@ def fill(value: Any, world: ResolutionContext) -> Any:
 def _named(
     ref: Ref, name: str, resource: Resource, path: Path, kinds: Kinds, world: ResolutionContext, problems: list[Problem]
 ) -> Any:
-    known = [world.declared(Address(section, name)) for section in ref.sections]
-    known += [world.existing.get((section, name)) for section in ref.sections]
-    attrs = next((found for found in known if found is not None), None)
+    attrs = _first(world.declared(Address(section, name)) for section in ref.sections)
+    if attrs is None:
+        attrs = _first(world.existing.get((section, name)) for section in ref.sections)
     if attrs is not None and ref.attr in attrs:
         return attrs[ref.attr]
     if unseen := next((section for section in ref.sections if (section, name) in world.unseen), ""):
@@ -293,6 +298,11 @@ def _named(
             )
         )
     return name
+
+
+def _first(found: Iterable[Mapping[str, Any] | None]) -> Mapping[str, Any] | None:
+    """The first that there is."""
+    return next((one for one in found if one is not None), None)
 
 
 def _filled(value: Template, resource: Resource, path: Path, world: ResolutionContext, problems: list[Problem]) -> Any:

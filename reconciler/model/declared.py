@@ -37,8 +37,10 @@ class Declared:
 
     def resource(self, section: str, value: Any) -> Resource | None:
         """The resource of ``section`` that ``value`` refers to: a plain name, or an expression as the whole value."""
+        if isinstance(value, str):
+            return self.resources.get(Address(section, value))
         part = value.whole if isinstance(value, Template) else None
-        address = Address(section, value) if isinstance(value, str) else part.address if part else None
+        address = part.address if part else None
         return self.resources.get(address) if address and address.section == section else None
 
     def section(self, section: str) -> Sequence[Resource]:

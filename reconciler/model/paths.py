@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
-from operator import is_
+from operator import is_, itemgetter
 from typing import Any, TypeVar
 
 from reconciler.model.identity import once_for_each_object
@@ -21,13 +21,14 @@ def values_at(props: Any, pattern: str) -> Iterator[tuple[Path, Any]]:
     for step in segments(pattern):
         below: list[tuple[Path, Any]] = []
         for path, value in found:
-            if type(value) is dict or isinstance(value, Mapping):
+            if isinstance(value, list | tuple):
+                if step == "[]":
+                    below += [((*path, index), item) for index, item in enumerate(value)]
+            elif isinstance(value, dict | Mapping):
                 if step == "*":
                     below += [((*path, name), item) for name, item in value.items()]
                 elif step in value:
                     below.append(((*path, step), value[step]))
-            elif step == "[]" and isinstance(value, list | tuple):
-                below += [((*path, index), item) for index, item in enumerate(value)]
         if not below:  # most match nothing
             return iter(())
         found = below
@@ -39,16 +40,51 @@ def values_by(props: Any, patterns: Mapping[str, T]) -> Iterator[tuple[Path, T, 
 
     The mapping must be one that remains, such as a kind's own.
     """
-    for first, pattern, found in _by_first(patterns):
-        if first in props or first == "*":
-            for path, value in values_at(props, pattern):
-                yield path, found, value
+    found: list[tuple[int, Path, Any]] = []
+    _reach(props, _steps(patterns), (), found)
+    if len(found) > 1:
+        found.sort(key=_PLACE)
+    belonging = [*patterns.values()]
+    return ((path, belonging[place], value) for place, path, value in found)
+
+
+_PLACE = itemgetter(0)
+
+
+def _reach(value: Any, steps: Mapping[str, Any], path: Path, found: list[tuple[int, Path, Any]]) -> None:
+    """Add what ``steps`` match in ``value``, which is at ``path``: the number of the pattern, the path, the value."""
+    if isinstance(value, list | tuple):
+        if (below := steps.get("[]")) is not None:
+            for index, item in enumerate(value):
+                _matched(item, below, (*path, index), found)
+    elif isinstance(value, dict | Mapping):
+        for step, below in steps.items():
+            if step == "*":
+                for name, item in value.items():
+                    _matched(item, below, (*path, name), found)
+            elif step in value:
+                _matched(value[step], below, (*path, step), found)
+
+
+def _matched(value: Any, below: tuple[tuple[int, ...], Mapping[str, Any]], path: Path, found: Any) -> None:
+    ends, steps = below
+    for place in ends:
+        found.append((place, path, value))
+    if steps and type(value) is not str:
+        _reach(value, steps, path, found)
 
 
 @once_for_each_object
-def _by_first(patterns: Mapping[str, Any]) -> tuple[tuple[str, str, Any], ...]:
-    """The patterns with the first step of each."""
-    return tuple((segments(pattern)[0], pattern, found) for pattern, found in patterns.items())
+def _steps(patterns: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The patterns as a tree: by step, the numbers of those that end there, and the steps that follow."""
+    top: dict[str, Any] = {}
+    for place, pattern in enumerate(patterns):
+        *above, last = segments(pattern)
+        steps = top
+        for step in above:
+            steps = steps.setdefault(step, ([], {}))[1]
+        steps.setdefault(last, ([], {}))[0].append(place)
+    return top
 
 
 @cache

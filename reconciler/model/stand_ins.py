@@ -24,11 +24,11 @@ def held(value: Any) -> Collection[Any]:
     """What ``value`` directly contains: a mapping's values, a list's items, the content of a stand-in, or nothing."""
     if type(value) in SCALARS:
         return ()
-    if type(value) is dict or isinstance(value, Mapping):
-        return value.values()
     if isinstance(value, list | tuple):
         return value
-    return _content_of(value) if isinstance(value, STAND_INS) else ()
+    if isinstance(value, STAND_INS):  # before mappings other than dictionaries, which take longer to recognize
+        return _content_of(value)
+    return value.values() if isinstance(value, dict | Mapping) else ()
 
 
 def _content_of(value: StandIn) -> tuple[Any, ...]:

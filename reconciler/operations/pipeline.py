@@ -26,6 +26,7 @@ from reconciler.model.preflight import NOTHING, Asked, Checked, Level
 from reconciler.model.problems import Problem, Problems
 from reconciler.model.records import dataclass
 from reconciler.model.when_used import when_used
+from reconciler.operations.passed_checks import PassedChecks
 from reconciler.operations.taken import Taken
 from reconciler.render.mask import Mask
 from reconciler.schema import registry
@@ -83,7 +84,9 @@ def read_environment(
     loaded, wrong = loader.load_what_is_right(target, environ=environ, given=given, change=change)
     if loaded is None:
         raise Problems(replace(problem, environment=files.name_of(target)) for problem in wrong)
-    env, found = environment.environment(loaded, discover())
+    kept = PassedChecks(loaded, target, environ)
+    env, found = environment.environment(loaded, discover(), passed=kept.passed)
+    kept.save()
     unset = without_ignored(loaded, (replace(problem, warning=not strict) for problem in loaded.unset))
     found = (*found, *unset)
     found = (*wrong, *environment.independent(found, wrong))
@@ -143,7 +146,9 @@ def make_plan(
         facts, untold = resolved_lookups()
         env = links.linked_environment(env, discover(), scope, observed.lives, facts)
         observed = replace(observed, unresolved_lookups=visibility.unresolved_lookups(env, facts, untold))
-        make = partial(plan.make, env, discover(), scope, options=options, members=registry.members, lookups=facts)
+        make = partial(
+            plan.make, env, discover(), scope, options=options, members=registry.members, lookups=facts, linked=True
+        )
         whole, problems = make(observed)
         named, unasked = dependents.find_dependents(reader, discover(), scope, whole)
         kept_before = dependents.kept_by_saved_plan(dependents.confirmed(options.kept, named, whole, discover()))

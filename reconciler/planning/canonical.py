@@ -59,7 +59,7 @@ def _canonical(value: Any, node: FieldNode, *, fill: bool) -> Any:
         value, fill = facts.normalize(_defaults(value, node) if fill else value), False
     if type(value) in PLAIN:
         return value
-    if isinstance(value, dict | Mapping):
+    if type(value) is not list and isinstance(value, dict | Mapping):
         return _shaped(_filled(value, node) if fill and node.defaults else value, node, fill=fill)
     if isinstance(value, list | tuple):
         each = node.item_node()
@@ -107,7 +107,7 @@ def _empty(value: Any) -> bool:
     """Whether ``value`` is None, missing or an empty container; an empty text, zero and false are not empty."""
     if value is None or value is MISSING:
         return True
-    return type(value) not in PLAIN and isinstance(value, dict | Mapping | list | tuple) and not value
+    return type(value) not in PLAIN and isinstance(value, list | dict | tuple | Mapping) and not value
 
 
 def _hollow(value: Any) -> bool:

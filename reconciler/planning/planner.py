@@ -262,13 +262,16 @@ def make(
     options: Options | None = None,
     members: Callable[[str], Json] = lambda _: EMPTY,
     lookups: Json = EMPTY,
+    linked: bool = False,
 ) -> tuple[Plan, list[Problem]]:
     """The plan that brings ``observed`` to ``env``, and its problems; with errors it must not be applied.
 
-    ``members`` returns a section's tree of known members; ``lookups`` are the values of the look-ups.
+    ``members`` returns a section's tree of known members; ``lookups`` are the values of the look-ups. ``linked``: the
+    resources of ``env`` refer to each other by name already.
     """
     chosen = options or Options()
-    env = links.linked_environment(env, kinds, scope, observed.lives, lookups)
+    if not linked:
+        env = links.linked_environment(env, kinds, scope, observed.lives, lookups)
     ownership = Ownership.of(observed, kinds, scope, env.resources)
     decider = ResourcePlanner(env, scope, observed, chosen, ownership, members, kinds)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)

@@ -140,9 +140,10 @@ class ResourcePlanner:
         ranked = []
         alive = [live for live in alive if self.is_ours(node, live)] or alive
         serving = self.in_service(address.section) if len(alive) > 1 else frozenset()
+        members = Deferred(partial(self.members, address.section))
         for live in _latest(alive) if kind.versioned else alive:
             want = self.want(node, live.physical, props, tags, live)
-            found, before, after = differ.difference(kind, live, want, self.members(address.section))
+            found, before, after = differ.difference(kind, live, want, members)
             idle = not (live_objects.words(live) & serving)
             size = (found.replaces, idle, len(found.changes), live.invalid, live.physical != node.resource.name)
             ranked.append(((*size, live.physical), live, want, found, before, after))
@@ -454,8 +455,8 @@ class ResourcePlanner:
         def ours(name: str) -> bool:
             if name.startswith(OWNER_PREFIX):
                 return name in (OWNER_TAG, NAME_TAG, KEEP_TAG) or name in want.tags
-            foreign = any(fnmatchcase(name, pattern) for pattern in self.env.ignore_tags)
-            return not name.lower().startswith("aws:") and not (foreign and name not in want.tags)
+            foreign = name not in want.tags and any(fnmatchcase(name, pattern) for pattern in self.env.ignore_tags)
+            return not foreign and not name.lower().startswith("aws:")
 
         return {name: value for name, value in tags.items() if ours(name)}
 

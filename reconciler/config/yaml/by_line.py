@@ -13,9 +13,9 @@ for nodes when a place is wanted, which is only where there is something to say.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from reconciler.config.yaml.node import MAX_NODES, Document, Node, PlainNode, Sites, loses_as_number, scalar
 from reconciler.model.patterns import regex
@@ -41,25 +41,16 @@ _START: Final = regex(r"\A---\n")
 _BELOW: Final = object()  # the value of a key that is on the next lines
 
 
-class _Line(NamedTuple):
-    """A line: an item of a list where ``dash`` is its column, -1 where it is none; with a ``key`` at ``indent``, or "".
-
-    ``values`` counts what is in ``value``; ``sites`` are the paths in it to texts with expressions.
-    """
-
-    indent: int
-    dash: int
-    key: str
-    value: Any
-    values: int
-    sites: Sites
+# A line: its indentation; the column of its dash, -1 where it is no item of a list; its key, or ""; its value; how many
+# values are in that; and the paths in it to texts with expressions
+_Line: TypeAlias = tuple[int, int, str, Any, int, Sites]
 
 
 class _Special(Exception):
     """Something that is left to the parser."""
 
 
-_NOTHING: Final = _Line(-1, -1, "", None, 0, ())  # an empty line, or a comment
+_NOTHING: Final[_Line] = (-1, -1, "", None, 0, ())  # an empty line, or a comment
 
 
 def document(text: str, file: str, compose: Callable[[], Node]) -> Node | None:
@@ -128,7 +119,9 @@ class _Reading:
         waits = ""  # the key whose value is on the next lines
         stack = self.stack
         top = stack[0]
-        for number, (indent, dash, key, value, values, sites) in _read_all(lines):
+        read = enumerate(map(_Lines().__getitem__, lines), 1)
+        written = [(number, line) for number, line in read if line is not _NOTHING]
+        for number, (indent, dash, key, value, values, sites) in written:
             if waits:
                 top = self.below(waits, indent, dash)
             elif indent != top.indent or dash >= 0 or top.is_list:  # else one more member, as most lines are
@@ -226,15 +219,12 @@ class _Reading:
         return Document(Node(sections, (self.file, first.line, first.column)), ())
 
 
-def _read_all(lines: list[str]) -> Iterator[tuple[int, _Line]]:
-    """The lines with something in them, with their numbers; equal ones are read once. Raises :class:`_Special`."""
-    known: dict[str, _Line] = {}
-    for number, written in enumerate(lines, 1):
-        line = known.get(written)
-        if line is None:
-            line = known[written] = _read(written)
-        if line is not _NOTHING:
-            yield number, line
+class _Lines(dict[str, _Line]):
+    """Lines by their text: equal ones are read once. Raises :class:`_Special`."""
+
+    def __missing__(self, written: str) -> _Line:
+        line = self[written] = _read(written)
+        return line
 
 
 def _read(written: str) -> _Line:
@@ -262,8 +252,8 @@ def _read(written: str) -> _Line:
     if key:
         key = _key(key, quoted=not plain)
     if not dash:
-        return _Line(indent, -1, key, value, values, sites)
-    return _Line(indent + len(dash), indent, key, value, values, sites)
+        return indent, -1, key, value, values, sites
+    return indent + len(dash), indent, key, value, values, sites
 
 
 @lru_cache(1000)  # there are few different keys

@@ -20,11 +20,17 @@ from typing import Any
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import unless
 from reconciler.model import Field, Json, Ref
+from reconciler.model.paths import values_by
 
 LEGACY = {"vcpus": "VCPU", "memory": "MEMORY"}
 FALSE = Field(default=False)
 FALSE_IS_ABSENT = Field(normalize=unless(False))
 ROLE_MEMBERS = frozenset({"jobRoleArn", "executionRoleArn", "taskRoleArn"})
+# where containers, tasks of containers, and pods can be
+RANGE = "nodeProperties.nodeRangeProperties[]"
+CONTAINERS = ("containerProperties", f"{RANGE}.container")
+TASKS = ("ecsProperties.taskProperties[]", f"{RANGE}.ecsProperties.taskProperties[]")
+PODS = ("eksProperties.podProperties", f"{RANGE}.eksProperties.podProperties")
 ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 
@@ -183,6 +189,13 @@ def task_refs(at: str) -> dict[str, Ref]:
     return {f"{at}.taskRoleArn": ROLE, f"{at}.executionRoleArn": ROLE, **_container_refs(f"{at}.containers[]")}
 
 
+REFS = {
+    **{path: ref for at in CONTAINERS for path, ref in container_refs(at).items()},
+    **{path: ref for at in TASKS for path, ref in task_refs(at).items()},
+}
+ROLES = {path: ref for path, ref in REFS.items() if ref is ROLE}
+
+
 # --- comparing both sides --------------------------------------------------------------------------------------------
 
 
@@ -203,28 +216,18 @@ def _as_requirement(side: dict[str, Any], legacy: str, kind: str) -> dict[str, A
     return {**side, "resourceRequirements": [*listed, {"type": kind, "value": str(value)}]}
 
 
-def with_role_arns(live: Any, want: Any) -> Any:
+def with_role_arns(live: Json, want: Json) -> Json:
     """``live`` with the ARN of a role instead of its name, if ``want`` has the ARN of a role of that name."""
     if all(role.startswith("arn:") for role in _roles(live)):
         return live
     arns = {arn.rsplit("/", 1)[-1]: arn for arn in _roles(want) if arn.startswith("arn:")}
-    return _renamed(live, arns) if arns else live
+    renamed: Json = _renamed(live, arns) if arns else live
+    return renamed
 
 
-def _roles(value: Any) -> list[str]:
+def _roles(props: Json) -> list[str]:
     """The roles that containers and tasks name."""
-    found: list[str] = []
-    if isinstance(value, dict | Mapping):
-        for name, item in value.items():
-            kind = type(item)
-            if kind is dict or (kind is list and item and type(item[0]) is dict):
-                found += _roles(item)
-            elif kind is str and name in ROLE_MEMBERS:
-                found.append(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            found += _roles(item)
-    return found
+    return [role for _, _, role in values_by(props, ROLES) if isinstance(role, str)]
 
 
 def _renamed(value: Any, arns: Mapping[str, str]) -> Any:

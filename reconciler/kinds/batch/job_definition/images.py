@@ -5,21 +5,27 @@ https://docs.aws.amazon.com/AmazonECR/latest/userguide/docker-pull-ecr-image.htm
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from reconciler.model import Address, Declared, Finding, Path, Reference, Resource, Template
+from reconciler.kinds.batch.job_definition.container_fields import CONTAINERS, PODS, TASKS
+from reconciler.model import Address, Declared, Finding, Reference, Resource, Template
 from reconciler.model import problem_codes as codes
-from reconciler.model.stand_ins import SCALARS
+from reconciler.model.paths import values_by
 
 SECTION = "repositories"
-_WITHOUT = SCALARS | {Template}  # values without an image in them
+PLACES = dict.fromkeys(
+    (
+        *(f"{at}.image" for at in CONTAINERS),
+        *(f"{at}.containers[].image" for at in (*TASKS, *PODS)),
+        *(f"{at}.initContainers[].image" for at in PODS),
+    )
+)
 
 
 def relations(definition: Resource, declared: Declared) -> Iterator[Finding]:
     """Images named by the wrong attribute of a repository, or by its bare name, which means Docker Hub."""
     names = declared.names.get(SECTION, ())
-    for path, value in _images(definition.props, ()):
+    for path, _, value in values_by(definition.props, PLACES):
         part = value.parts[0] if isinstance(value, Template) else None
         if isinstance(part, Reference) and part.address is not None and part.address.section == SECTION:
             if part.attr != "uri":
@@ -30,19 +36,3 @@ def relations(definition: Resource, declared: Declared) -> Iterator[Finding]:
             message = f'"{value}" is pulled from Docker Hub, not from the declared repository {name}'
             hint = f"for the repository write ${{{Address(SECTION, name)}.uri}}{colon}{tag}"
             yield Finding(path, message, hint, codes.MISFIT, warning=True)
-
-
-def _images(value: Any, path: Path) -> list[tuple[Path, Any]]:
-    """Every ``image`` member of the containers, at any depth, with its path."""
-    found: list[tuple[Path, Any]] = []
-    if type(value) is dict or isinstance(value, Mapping):  # quick for a dictionary
-        for name, item in value.items():
-            if name == "image":
-                found.append(((*path, name), item))
-            elif type(item) not in _WITHOUT and (below := _images(item, (*path, name))):
-                found += below
-    elif type(value) is list or isinstance(value, tuple):
-        for index, item in enumerate(value):
-            if type(item) not in _WITHOUT and (below := _images(item, (*path, index))):
-                found += below
-    return found

@@ -28,6 +28,7 @@ from reconciler.kinds.batch.job_definition import (
     rule_sets,
 )
 from reconciler.kinds.batch.job_definition.checks import check
+from reconciler.kinds.batch.job_definition.container_fields import CONTAINERS, PODS, RANGE, TASKS
 from reconciler.kinds.common.declared import entries
 from reconciler.kinds.common.normal_forms import bare, unless, without
 from reconciler.model import (
@@ -79,10 +80,6 @@ ACTIVE = {"status": "ACTIVE"}
 FRUITLESS_PAGES = 5  # consecutive pages without a sought name, after which definitions are read by name
 READ_ONLY = frozenset({"jobDefinitionArn", "revision", "status", "containerOrchestrationType"})
 NAME = "jobDefinitionName"
-RANGE = "nodeProperties.nodeRangeProperties[]"
-CONTAINERS = ("containerProperties", f"{RANGE}.container")
-TASKS = ("ecsProperties.taskProperties[]", f"{RANGE}.ecsProperties.taskProperties[]")
-PODS = ("eksProperties.podProperties", f"{RANGE}.eksProperties.podProperties")
 CONSUMABLES = ("consumableResourceProperties", f"{RANGE}.consumableResourceProperties")
 
 
@@ -117,15 +114,12 @@ FIELDS: dict[str, Field] = {
 }
 
 REFS = {
-    **{path: ref for at in CONTAINERS for path, ref in container_fields.container_refs(at).items()},
-    **{path: ref for at in TASKS for path, ref in container_fields.task_refs(at).items()},
+    **container_fields.REFS,
     **{f"{at}.consumableResourceList[].consumableResource": CONSUMABLE for at in CONSUMABLES},
 }
 
 LOOKUPS = {
-    **{f"{at}.image": "repositoryImage" for at in CONTAINERS},
-    **{f"{at}.containers[].image": "repositoryImage" for at in (*TASKS, *PODS)},
-    **{f"{at}.initContainers[].image": "repositoryImage" for at in PODS},
+    **dict.fromkeys(images.PLACES, "repositoryImage"),
     **{f"{at}.volumes[].efsVolumeConfiguration.fileSystemId": "fileSystem" for at in (*CONTAINERS, *TASKS)},
 }
 

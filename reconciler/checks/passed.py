@@ -1,0 +1,56 @@
+"""Resources that passed their own checks before, which need not be made again.
+
+What a resource's own checks find depends on what it declares, its names, the tags of the environment, and this program
+alone, so a resource in which an earlier run of the same program found nothing at all has nothing now. What depends on
+other resources, and whatever was found, is checked each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any, Final
+
+from reconciler.config.loader import DeclaredResource
+from reconciler.model import Address, Kind
+from reconciler.model.identity import once_for_each_object
+
+SIZE: Final = 16  # bytes of a digest
+
+
+class Passed:
+    """``earlier`` are the digests of an earlier run; :meth:`digests` has those of this one."""
+
+    def __init__(self, earlier: frozenset[bytes] = frozenset()) -> None:
+        self.earlier = earlier
+        self.known: set[Address] = set()
+        self._seen: dict[Address, bytes] = {}
+
+    def before(
+        self, address: Address, raw: DeclaredResource, kind: Kind, physical: str, common: Mapping[str, Any]
+    ) -> bool:
+        """Whether the resource has passed. Nothing is kept of one that may hold a secret, or that names members of
+        which another program (botocore) knows whether they exist.
+        """
+        if raw.env or "lifecycle" in raw.value or _holds_secrets(kind):
+            return False
+        # repr differs for whatever a check could distinguish: 1 and "1", the order of members, the parts of a text
+        whole = repr((address.section, address.name, physical, common, raw.value))
+        digest = blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=SIZE).digest()
+        self._seen[address] = digest
+        if digest in self.earlier:
+            self.known.add(address)
+        return digest in self.earlier
+
+    def not_now(self, address: Address) -> None:
+        """There is something in the resource that the next run must find, too."""
+        self._seen.pop(address, None)
+
+    def digests(self) -> frozenset[bytes]:
+        """What the next run need not check."""
+        return frozenset(self._seen.values())
+
+
+@once_for_each_object
+def _holds_secrets(kind: Kind) -> bool:
+    return any(field.secret for field in kind.fields.values())

@@ -1,0 +1,58 @@
+"""Files that only save time: what an earlier run found out, in a directory that may be deleted at any time.
+
+A file that is another user's, or that others may write to, is as good as none.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+VARIABLE: Final = "RECONCILE_CACHE_DIR"
+
+
+def directory(environ: Mapping[str, str]) -> Path | None:
+    """``RECONCILE_CACHE_DIR``, or ``reconcile`` in the user's cache directory. None where that variable is empty, or
+    there is no home.
+    """
+    if (given := environ.get(VARIABLE)) is not None:
+        top = Path(given) if given else None
+    elif xdg := environ.get("XDG_CACHE_HOME"):
+        top = Path(xdg, "reconcile")
+    else:
+        top = Path(home, ".cache", "reconcile") if (home := environ.get("HOME")) else None
+    return top if top and top.is_absolute() else None
+
+
+def read(path: Path) -> bytes | None:
+    """What is in a file; None where it is not there, or not this user's alone."""
+    try:
+        with path.open("rb") as file:
+            mine = os.fstat(file.fileno())
+            if mine.st_uid != _user(mine) or mine.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return None
+            return file.read()
+    except OSError:
+        return None
+
+
+def _user(mine: os.stat_result) -> int:
+    """The user's id, where the system has any."""
+    return os.getuid() if hasattr(os, "getuid") else mine.st_uid
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace the file in one step: other runs may be reading it. Raises OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+            file.write(data)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

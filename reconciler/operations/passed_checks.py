@@ -1,0 +1,66 @@
+"""What is kept of the checks of large environments, from one run to the next: which resources passed their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import reconciler
+from reconciler.checks.passed import SIZE, Passed
+from reconciler.config import cache_files
+from reconciler.config.loader import LoadedEnvironment
+from reconciler.schema import registry
+
+LEAST: Final = 50  # resources: fewer are checked as quickly as a file is read
+_DECIDE: Final = ("checks", "config", "kinds", "model", "schema")
+
+
+class PassedChecks:
+    """The file of one environment."""
+
+    def __init__(self, loaded: LoadedEnvironment, target: Path, environ: Mapping[str, str]) -> None:
+        directory = cache_files.directory(environ)
+        size = sum(map(len, loaded.sections.values()))
+        self._path: Path | None = None
+        self.passed = Passed()
+        if directory is None or size < LEAST:
+            return
+        self._program = _program()
+        self._path = directory / "passed" / blake2b(str(target.resolve()).encode(), digest_size=SIZE).hexdigest()
+        kept = cache_files.read(self._path) or b""
+        if kept[:SIZE] == self._program:
+            self.passed = Passed(frozenset(kept[at : at + SIZE] for at in range(SIZE, len(kept), SIZE)))
+
+    def save(self) -> None:
+        """Keep what passed, where it is not what an earlier run kept. Where that cannot be, nothing is lost."""
+        found = self.passed.digests()
+        if self._path is None or found == self.passed.earlier:
+            return
+        with suppress(OSError):
+            cache_files.write(self._path, self._program + b"".join(sorted(found)))
+
+
+def _program() -> bytes:
+    """What is the same as long as this program and Python are: of the files that decide what a check finds, what Python
+    itself looks at to see whether compiled code is still that of its source.
+    """
+    package = Path(reconciler.__file__).parent
+    tops = [registry.directory(), *(package / part for part in _DECIDE)]
+    found = [sys.version, *(line for top in tops for line in _files(os.fspath(top)))]
+    return blake2b("\n".join(found).encode("utf-8", "surrogateescape"), digest_size=SIZE).digest()
+
+
+def _files(top: str) -> Iterator[str]:
+    with os.scandir(top) as entries:
+        for entry in sorted(entries, key=lambda one: one.name):
+            if entry.is_dir():
+                if entry.name != "__pycache__":
+                    yield from _files(entry.path)
+            else:
+                facts = entry.stat()
+                yield f"{entry.path} {facts.st_mtime_ns} {facts.st_size}"
