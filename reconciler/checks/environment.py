@@ -73,7 +73,6 @@ def environment(
     found: list[Problem] = [*loaded.warnings, *settings.problems(loaded), *of_settings]
     named = names.physical_names(loaded, kinds)
     found += names.problems(loaded, kinds, named)
-    passed = passed or Passed()
     resources, problems = _each(loaded, kinds, known, named, passed)
     found += problems
     place = links.Place(environment=loaded.name, account=loaded.account, region=loaded.region)
@@ -107,7 +106,7 @@ def environment(
 
 
 def _each(
-    loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas, named: Mapping[Address, Any], passed: Passed
+    loaded: LoadedEnvironment, kinds: Kinds, schemas: Schemas, named: Mapping[Address, Any], passed: Passed | None
 ) -> tuple[dict[Address, Resource], list[Problem]]:
     """The resources that may be planned, and what is wrong with single ones."""
     resources: dict[Address, Resource] = {}
@@ -120,11 +119,11 @@ def _each(
             address = Address(section, name)
             given = named[address]
             physical, kind = names.likely(given, loaded), kinds[section]
-            if passed.before(address, raw, kind, physical, loaded.tags):
-                resource: Resource | None = _made(address, raw, kind, Lifecycle(), EMPTY)
+            if passed and passed.before(address, raw, kind, physical, loaded.tags):
+                resource: Resource | None = _unchecked(address, raw, kind, Lifecycle(), EMPTY)
             else:
                 resource, problems = _resource(address, raw, kind, schemas, loaded.tags, physical)
-                if problems or resource is None or resource.unknown_members:
+                if passed and (problems or resource is None or resource.unknown_members):
                     passed.not_now(address)
                 if loaded.missing is Missing.VALUES:
                     problems = [problem for problem in problems if problem.code in _OF_ONE_VALUE]
@@ -198,7 +197,7 @@ def _resource(
         return None, [*found, *_of_the_rest(address, raw, kind, physical, found, validate)]
     if _lacks_values(raw):
         return None, found
-    resource = _made(address, raw, kind, lifecycle, extension.unknown_members)
+    resource = _unchecked(address, raw, kind, lifecycle, extension.unknown_members)
     at = raw.with_moved(kind.declared_at(raw.value)).at
     findings = list(kind.check(physical, _by_name(kind, address, physical, resource.props)))
     if len(physical) > kind.max_name and not any(finding.path == () for finding in findings):
@@ -208,7 +207,7 @@ def _resource(
     return resource, found
 
 
-def _made(
+def _unchecked(
     address: Address, raw: DeclaredResource, kind: Kind, lifecycle: Lifecycle, unknown: Mapping[str, UnknownMember]
 ) -> Resource:
     """The resource, of which nothing is checked."""

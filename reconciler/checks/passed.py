@@ -8,12 +8,15 @@ other resources, and whatever was found, is checked each time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import blake2b
 from typing import Any, Final
 
 from reconciler.config.loader import DeclaredResource
 from reconciler.model import Address, Kind
 from reconciler.model.identity import once_for_each_object
+from reconciler.model.when_used import when_used
+
+with when_used():
+    from hashlib import blake2b
 
 SIZE: Final = 16  # bytes of a digest
 

@@ -38,7 +38,6 @@ def _structures() -> frozenset[str]:
 
 def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind], passed: Passed | None = None) -> frozenset[str]:
     """The texts in a loaded environment that must be masked. Resources in which there are any have not ``passed``."""
-    passed = passed or Passed()
     found = {*loaded.sensitive, *texts_under_secret_names(loaded.variables)}
     for name in secret_variables(loaded, kinds):
         found.update(texts(loaded.given[name].value))
@@ -46,10 +45,11 @@ def secret_texts(loaded: LoadedEnvironment, kinds: Mapping[str, Kind], passed: P
         fields = kinds[section].fields if section in kinds else {}
         patterns = [path for path, facts in fields.items() if facts.secret]
         for name, raw in raws.items():
-            if (section, name) in passed.known:
+            if passed and (section, name) in passed.known:
                 continue
-            if private := texts_under_secret_names(raw.value):
-                found.update(private)
+            private = texts_under_secret_names(raw.value)
+            found.update(private)
+            if passed and private:
                 passed.not_now(Address(section, name))
             for pattern in patterns:
                 found.update(text for _, value in values_at(raw.value, pattern) for text in texts(value))

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +13,11 @@ import reconciler
 from reconciler.checks.passed import SIZE, Passed
 from reconciler.config import cache_files
 from reconciler.config.loader import LoadedEnvironment
+from reconciler.model.when_used import when_used
 from reconciler.schema import registry
+
+with when_used():
+    from hashlib import blake2b
 
 LEAST: Final = 50  # resources: fewer are checked as quickly as a file is read
 _DECIDE: Final = ("checks", "config", "kinds", "model", "schema")
@@ -24,25 +27,26 @@ class PassedChecks:
     """The file of one environment."""
 
     def __init__(self, loaded: LoadedEnvironment, target: Path, environ: Mapping[str, str]) -> None:
+        self.passed: Passed | None = None
         directory = cache_files.directory(environ)
-        size = sum(map(len, loaded.sections.values()))
-        self._path: Path | None = None
-        self.passed = Passed()
-        if directory is None or size < LEAST:
+        if directory is None or sum(map(len, loaded.sections.values())) < LEAST:
             return
-        self._program = _program()
-        self._path = directory / "passed" / blake2b(str(target.resolve()).encode(), digest_size=SIZE).hexdigest()
-        kept = cache_files.read(self._path) or b""
-        if kept[:SIZE] == self._program:
-            self.passed = Passed(frozenset(kept[at : at + SIZE] for at in range(SIZE, len(kept), SIZE)))
+        self._path = directory / "passed" / _digest(os.fsencode(target.resolve())).hex()
+        with suppress(OSError):  # the program may be where there are no files
+            self._program = _program()
+            kept = cache_files.read(self._path) or b""
+            ours = kept if kept[:SIZE] == self._program else b""
+            self.passed = Passed(frozenset(ours[at : at + SIZE] for at in range(SIZE, len(ours), SIZE)))
 
     def save(self) -> None:
         """Keep what passed, where it is not what an earlier run kept. Where that cannot be, nothing is lost."""
-        found = self.passed.digests()
-        if self._path is None or found == self.passed.earlier:
-            return
-        with suppress(OSError):
-            cache_files.write(self._path, self._program + b"".join(sorted(found)))
+        if self.passed and (found := self.passed.digests()) != self.passed.earlier:
+            with suppress(OSError):
+                cache_files.write(self._path, self._program + b"".join(sorted(found)))
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=SIZE).digest()
 
 
 def _program() -> bytes:
@@ -52,7 +56,7 @@ def _program() -> bytes:
     package = Path(reconciler.__file__).parent
     tops = [registry.directory(), *(package / part for part in _DECIDE)]
     found = [sys.version, *(line for top in tops for line in _files(os.fspath(top)))]
-    return blake2b("\n".join(found).encode("utf-8", "surrogateescape"), digest_size=SIZE).digest()
+    return _digest(os.fsencode("\n".join(found)))
 
 
 def _files(top: str) -> Iterator[str]:
