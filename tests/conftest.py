@@ -21,6 +21,7 @@ import hypothesis
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis.internal import charmap
+from hypothesis.internal.conjecture import providers
 
 from tests.support import distributed, prepared
 from tests.support.alphabets import encodable
@@ -46,6 +47,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("steady")
 charmap.intervals_from_codec = encodable(charmap.intervals_from_codec)
+if (
+    not LONG
+):  # what stands in the modules that happen to be loaded makes other examples of every change, and in every worker
+    providers._get_local_constants = lambda: providers._local_constants
 
 _FILES_BETWEEN = 8  # collections of what is new since the last, which keep a worker small
 _ended: list[str] = []
