@@ -4,8 +4,8 @@
 (:mod:`benchmarks.estate`) and applies it to an empty account in a process of its own, whose CPU and memory the
 operating system counts; the sandbox runs in this one. Compute environments and queues settle
 
-at-once  when the call that creates or changes them returns
-as-aws   after the sandbox's estimate of AWS's time: 15, 10 and 5 seconds
+at-once  when the call that creates, changes or deletes them returns
+as-aws   after the sandbox's estimate of AWS's time: 5 to 45 seconds
 
 The critical path is the time that more workers cannot shorten: until the first write (start, load, plan, lock), the
 longest chain of the plan's steps, and from the last write on. In the chain a call counts as the median of its
@@ -42,22 +42,22 @@ from reconciler.sandbox.server import Record
 WAITED = {
     "CreateComputeEnvironment": ("environment_create", 15.0),
     "UpdateComputeEnvironment": ("environment_scaling", 10.0),
+    "DeleteComputeEnvironment": ("environment_delete", 45.0),
     "CreateJobQueue": ("queue_create", 5.0),
+    "UpdateJobQueue": ("queue_update", 5.0),
+    "DeleteJobQueue": ("queue_delete", 15.0),
 }
 """By the call that starts the wait: the sandbox's setting for its duration, and the seconds of ``as-aws``."""
-AT_ONCE = ("queue_update", "deleted_lingers", "queue_delete", "environment_delete", "relationship_lag", "iam_delay")
+AT_ONCE = ("deleted_lingers", "relationship_lag", "iam_delay")
 """What takes no time here in any case."""
 SETTLING = {"at-once": 0.0, "as-aws": 1.0}
 READS = ("Describe", "Get", "List")
-# terraform's AWS provider 5.100 on the same estate in the same sandbox, settling at once: calls and wall seconds
-TERRAFORM = {20: (148, 40), 200: (770, 74), 1000: (3535, 467)}
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """What one apply took, in seconds: ``before`` until the first write, ``chain`` the longest chain of steps,
-    ``after`` from the last write on. ``plan`` is a plan without changes after it, ``destroyed`` the end of it all;
-    ``grows`` and ``shrinks`` are the megabytes that the processes gained while they wrote.
+class Run:
+    """What a command took, in seconds: ``before`` until the first write, ``chain`` the longest chain of steps,
+    ``after`` from the last write on; ``grows`` are the megabytes that its process gained while it wrote.
     """
 
     cost: Cost
@@ -65,14 +65,6 @@ class Applied:
     chain: float
     after: float
     grows: float
-    plan: Cost
-    destroyed: Cost
-    shrinks: float
-
-    def allowed(self, cost: Cost) -> float:
-        """The calls as a multiple of the writes and the reads of two plans without changes, and a tenth of these."""
-        writes = sum(count for call, count in cost.calls.items() if not _is_read(call))
-        return cost.calls.total() / (writes + 1.1 * 2 * sum(self.plan.calls.values()))
 
     @property
     def critical(self) -> float:
@@ -84,41 +76,53 @@ class Applied:
         """The wall time as a multiple of the critical path."""
         return self.cost.wall / self.critical
 
+    def allowed(self, plan: Cost) -> float:
+        """The calls as a multiple of the writes and the reads of two plans without changes, and a tenth of these."""
+        writes = sum(count for call, count in self.cost.calls.items() if not _is_read(call))
+        return self.cost.calls.total() / (writes + 1.1 * 2 * sum(plan.calls.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The first apply of an estate, a plan without changes after it, and the end of it all."""
+
+    apply: Run
+    plan: Cost
+    destroy: Run
+
 
 def measured(n: int, settling: str, delay: float) -> Applied:
-    """One first apply of the estate of ``n``."""
+    """One first apply of the estate of ``n``, and its end."""
     account = Account()
     try:
         lasting = {name: seconds * SETTLING[settling] for name, seconds in WAITED.values()}
-        account.sandbox.change({**lasting, "queue_update": 0, "iam_delay": 0})
+        account.sandbox.change({**dict.fromkeys(AT_ONCE, 0), **lasting})
         account.sandbox.warm()
         with tempfile.TemporaryDirectory() as directory:
-            target, journal = estate.write(Path(directory) / "estate", n), Path(directory) / "journal"
-            made = _planned(account, target)
-            command = ["reconciler", "apply", str(target), "--auto-approve", "--journal", str(journal)]
-            account.sandbox.clock.speed = 1
-            began = account.sandbox.clock.now()
-            memory = _Memory(account)
-            cost = account.cost(command, delay=delay, started=memory.watch)
-            ended, changes, took = account.sandbox.clock.now(), _changes(account), _took(journal)
-            grows = memory.gained()
+            target = estate.write(Path(directory) / "estate", n)
+            applied = _run(account, target, "apply", lasting, delay)
             plan = account.cost(["reconciler", "plan", str(target)])
-            ending = _Memory(account)
-            command = ["reconciler", "destroy", str(target), "--auto-approve"]
-            destroyed = account.cost(command, delay=delay, started=ending.watch)
-        first = took[f"{changes[0].service}:{changes[0].operation}"]
-        return Applied(
-            cost,
-            before=changes[0].at - first - began,
-            chain=longest(made.steps, took, lasting),
-            after=ended - changes[-1].at,
-            grows=grows,
-            plan=plan,
-            destroyed=destroyed,
-            shrinks=ending.gained(),
-        )
+            return Applied(applied, plan, _run(account, target, "destroy", lasting, delay))
     finally:
         account.close()
+
+
+def _run(account: Account, target: Path, command: str, lasting: Mapping[str, float], delay: float) -> Run:
+    journal = target.parent / f"{command}.journal"
+    made = _planned(account, target, destroy=command == "destroy")
+    account.sandbox.clock.speed = 1
+    began = account.sandbox.clock.now()
+    memory = _Memory(account)
+    argv = ["reconciler", command, str(target), "--auto-approve", "--journal", str(journal)]
+    cost = account.cost(argv, delay=delay, started=memory.watch)
+    ended, changes, took = account.sandbox.clock.now(), _changes(account), _took(journal)
+    return Run(
+        cost,
+        before=changes[0].at - took[f"{changes[0].service}:{changes[0].operation}"] - began,
+        chain=longest(made.steps, took, lasting),
+        after=ended - changes[-1].at,
+        grows=memory.gained(),
+    )
 
 
 class _Memory:
@@ -157,11 +161,11 @@ def _is_read(call: str) -> bool:
     return call.partition(":")[2].startswith(READS) or call.startswith("tagging:")
 
 
-def _planned(account: Account, target: Path) -> Plan:
+def _planned(account: Account, target: Path, *, destroy: bool) -> Plan:
     """The plan that will be applied."""
     client = AwsClient(session_in(account.sandbox.attach()._session, account.sandbox.region))  # noqa: SLF001
     env, _ = pipeline.read_environment(target, account.environ, strict=True)
-    return pipeline.make_plan(env, identity(client, env.name), client, Options()).plan
+    return pipeline.make_plan(env, identity(client, env.name), client, Options(destroy=destroy)).plan
 
 
 def _took(journal: Path) -> Mapping[str, float]:
@@ -208,29 +212,34 @@ def main() -> None:
     asked = parser.parse_args()
     print(
         f"{'N':>6} {'settling':>9} {'calls':>6} {'wall':>7} {'CPU s':>6} {'MB':>5} "
-        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6} {'allowed':>7} {'grows':>5}  terraform's calls, wall"
+        f"{'before':>7} {'chain':>6} {'after':>6} {'ratio':>6} {'allowed':>7} {'grows':>5}"
     )
     for settling in asked.settling or ["at-once"]:
         for n in asked.sizes:
             one = measured(n, settling, asked.delay)
-            cost, (calls, wall) = one.cost, TERRAFORM.get(n, ("", "")) if settling == "at-once" else ("", "")
-            print(
-                f"{n:>6} {settling:>9} {cost.calls.total():>6} {cost.wall:>7.2f} {cost.cpu:>6.2f} {cost.memory:>5.0f} "
-                f"{one.before:>7.2f} {one.chain:>6.2f} {one.after:>6.2f} {one.ratio:>6.2f} {one.allowed(cost):>7.2f} "
-                f"{one.grows:>5.1f}  {calls:>6} {wall:>5}",
-                flush=True,
-            )
-            end = one.destroyed
-            print(
-                f"{n:>6} {'destroy':>9} {end.calls.total():>6} {end.wall:>7.2f} {end.cpu:>6.2f} {end.memory:>5.0f} "
-                f"{'':>29} {one.allowed(end):>7.2f} {one.shrinks:>5.1f}",
-                flush=True,
-            )
-            print("       " + ", ".join(f"{call} {count}" for call, count in sorted(cost.calls.items())))
+            _tell(f"{n:>6} {settling:>9}", one.apply, one.plan)
+            _tell(f"{'':>6} {'destroy':>9}", one.destroy, one.plan)
             if asked.json:
-                shown = {"wall": cost.wall, "cpu": cost.cpu, "memory": cost.memory, "critical": one.critical}
-                shown |= {"allowed": one.allowed(cost), "grows": one.grows, "destroy": end.calls}
-                print(json.dumps({"n": n, "settling": settling, **shown, "calls": cost.calls}))
+                runs = {"apply": one.apply, "destroy": one.destroy}
+                shown = {name: _numbers(run, one.plan) for name, run in runs.items()}
+                print(json.dumps({"n": n, "settling": settling, **shown}))
+
+
+def _tell(what: str, run: Run, plan: Cost) -> None:
+    cost = run.cost
+    print(
+        f"{what} {cost.calls.total():>6} {cost.wall:>7.2f} {cost.cpu:>6.2f} {cost.memory:>5.0f} "
+        f"{run.before:>7.2f} {run.chain:>6.2f} {run.after:>6.2f} {run.ratio:>6.2f} {run.allowed(plan):>7.2f} "
+        f"{run.grows:>5.1f}",
+        flush=True,
+    )
+    print("       " + ", ".join(f"{call} {count}" for call, count in sorted(cost.calls.items())))
+
+
+def _numbers(run: Run, plan: Cost) -> dict[str, object]:
+    cost = run.cost
+    shown = {"wall": cost.wall, "cpu": cost.cpu, "memory": cost.memory, "critical": run.critical, "grows": run.grows}
+    return {**shown, "allowed": run.allowed(plan), "calls": cost.calls}
 
 
 if __name__ == "__main__":

@@ -125,8 +125,11 @@ def measured(n: int, mode: str) -> Mapping[str, tuple[Cost, Cost]]:
 
 
 def _least(account: Account, module: Sequence[str], delay: float) -> Cost:
+    return least([account.cost(module, delay=delay) for _ in range(RUNS)])
+
+
+def least(costs: Sequence[Cost]) -> Cost:
     """The minimum of several runs: the run that other work on the machine disturbs least."""
-    costs = [account.cost(module, delay=delay) for _ in range(RUNS)]
     walls, cpus, peaks = zip(*((one.wall, one.cpu, one.memory) for one in costs), strict=True)
     return Cost(min(walls), min(cpus), min(peaks), costs[0].calls)
 

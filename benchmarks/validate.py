@@ -11,8 +11,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from benchmarks import estate
@@ -24,8 +25,9 @@ RUNS = 5
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What one process used: CPU seconds and megabytes."""
+    """What one process used: seconds, CPU seconds and megabytes."""
 
+    wall: float
     cpu: float
     memory: float
 
@@ -33,21 +35,23 @@ class Used:
 def used(command: Sequence[str], *, runs: int = RUNS) -> Used:
     """The minimum that a module with arguments used in ``runs`` runs. Raises RuntimeError where it fails."""
     found = [_once(command) for _ in range(runs)]
-    return Used(min(one.cpu for one in found), min(one.memory for one in found))
+    return Used(*(min(values) for values in zip(*map(astuple, found), strict=True)))
 
 
 def _once(command: Sequence[str]) -> Used:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.NamedTemporaryFile("r") as memory:
         whole = [sys.executable, "-c", RUN, memory.name, *command]
+        began = time.monotonic()
         process = subprocess.Popen(whole, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environ)  # noqa: S603
         assert process.stderr is not None
         said = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             raise RuntimeError(said.decode())
-        return Used(usage.ru_utime + usage.ru_stime, int(memory.read()) / 1024)
+        return Used(wall, usage.ru_utime + usage.ru_stime, int(memory.read()) / 1024)
 
 
 def main() -> None:

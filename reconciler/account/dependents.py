@@ -11,28 +11,42 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from reconciler.account.reader import Reader
-from reconciler.model import Dependent, Kind, Live, Plan, Reads, Ref, Referrer, Replace, Scope, Unreadable, Verb
+from reconciler.model import (
+    Dependent,
+    Kind,
+    Live,
+    Plan,
+    Reads,
+    Ref,
+    Referrer,
+    Removals,
+    Replace,
+    Scope,
+    Unreadable,
+    Verb,
+)
 from reconciler.model.paths import values_at
 from reconciler.model.records import dataclass
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
-Removals: TypeAlias = Mapping[str, Sequence[Live]]
 Used: TypeAlias = dict[tuple[str, str], tuple[Dependent, ...]]
 
 
 def find_dependents(
-    reader: Reader, kinds: Mapping[str, Kind], scope: Scope, plan: Plan
+    reader: Reader, kinds: Mapping[str, Kind], scope: Scope, plan: Plan, after: Plan | None = None
 ) -> tuple[Used, tuple[Unreadable, ...]]:
     """The dependents of the objects that ``plan`` removes, by section and physical name (``Observed.used``), and the
     reads that AWS refused.
 
-    What a refused read is about is kept: it may be in use. Any other error is raised.
+    ``after`` is what became of the plan once objects in use were kept: what only those it removes depend on, which is
+    not read otherwise, may count. What a refused read is about is kept: it may be in use. Any other error is raised.
     """
-    removals: dict[str, list[Live]] = {}
-    for item in plan.resources:
-        if item.removed_objects:
-            removals.setdefault(item.address.section, []).extend(item.removed_objects)
-    reads = {**_special_reads(kinds, scope, removals), **_reads_of_referrers(kinds, scope, removals)}
+    removals = _removals(plan)
+    leaving = removals if after is None else _removals(after)
+    reads = {
+        **_special_reads(kinds, scope, removals, leaving),
+        **_reads_of_referrers(kinds, scope, removals, leaving),
+    }
     used: Used = {}
     refused: list[Unreadable] = []
     jobs = {key: partial(_drive, reader, one) for key, one in reads.items()}
@@ -47,6 +61,15 @@ def find_dependents(
         for target, users in named.items():
             used[target] = (*used.get(target, ()), *users)
     return used, tuple(dict.fromkeys(refused))
+
+
+def _removals(plan: Plan) -> dict[str, list[Live]]:
+    """The objects that ``plan`` removes, by section."""
+    found: dict[str, list[Live]] = {}
+    for item in plan.resources:
+        if item.removed_objects:
+            found.setdefault(item.address.section, []).extend(item.removed_objects)
+    return found
 
 
 def confirmed(
@@ -101,24 +124,32 @@ def _drive(reader: Reader, source: _Source) -> Used:
 # --- what a kind finds in its own way --------------------------------------------------------------------------------
 
 
-def _special_reads(kinds: Mapping[str, Kind], scope: Scope, removals: Removals) -> dict[Any, _Source]:
+def _special_reads(
+    kinds: Mapping[str, Kind], scope: Scope, removals: Removals, leaving: Removals
+) -> dict[Any, _Source]:
     return {
-        (section, number): _Source(partial(_special, section, source, scope, lives), {section: lives})
+        (section, number): _Source(partial(_special, section, source, scope, lives, leaving), {section: lives})
         for section, lives in removals.items()
         for number, source in enumerate(kinds[section].dependents)
     }
 
 
 def _special(
-    section: str, source: Callable[[Scope, Sequence[Live]], Reads[Named]], scope: Scope, lives: Sequence[Live]
+    section: str,
+    source: Callable[[Scope, Sequence[Live], Removals], Reads[Named]],
+    scope: Scope,
+    lives: Sequence[Live],
+    leaving: Removals,
 ) -> Reads[Used]:
-    return {(section, physical): users for physical, users in (yield from source(scope, lives)).items()}
+    return {(section, physical): users for physical, users in (yield from source(scope, lives, leaving)).items()}
 
 
 # --- what refers by a property ---------------------------------------------------------------------------------------
 
 
-def _reads_of_referrers(kinds: Mapping[str, Kind], scope: Scope, removals: Removals) -> dict[Any, _Source]:
+def _reads_of_referrers(
+    kinds: Mapping[str, Kind], scope: Scope, removals: Removals, leaving: Removals
+) -> dict[Any, _Source]:
     """A read for each kind that may refer to what is removed; which revision a name means is known to its kind only."""
     found: dict[Any, _Source] = {}
     for kind in kinds.values():
@@ -130,13 +161,16 @@ def _reads_of_referrers(kinds: Mapping[str, Kind], scope: Scope, removals: Remov
                 for section in targets
                 if all(_by_name(ref, kinds[section]) for ref in kind.refs.values() if section in ref.sections)
             )
-            found[kind.section] = _Source(partial(_referring, kind, kinds, scope, targets), targets, names)
+            found[kind.section] = _Source(partial(_referring, kind, kinds, scope, targets, leaving), targets, names)
     return found
 
 
-def _referring(kind: Kind, kinds: Mapping[str, Kind], scope: Scope, targets: Removals) -> Reads[Used]:
+def _referring(
+    kind: Kind, kinds: Mapping[str, Kind], scope: Scope, targets: Removals, leaving: Removals
+) -> Reads[Used]:
     assert kind.referrers is not None
-    referrers = yield from kind.referrers(scope, targets)
+    others = {section: lives for section, lives in leaving.items() if not kinds[section].versioned}
+    referrers = yield from kind.referrers(scope, {**others, **targets})
     index = {section: _Index(lives, folds_case=kinds[section].folds_case) for section, lives in targets.items()}
     patterns = [
         (pattern, ref, section) for pattern, ref in kind.refs.items() for section in ref.sections if section in targets

@@ -385,7 +385,7 @@ class _Run:
         """What has changed about the step's resource since the plan; read once, before its first write up or down."""
         if self.ex.recheck is None:
             return ""
-        phase = step.id.removeprefix(f"{step.address}:").partition(".")[0]
+        phase = step.phase
         with self.lock:
             first = (step.address, phase) not in self.rechecked
             found = self.rechecked.setdefault((step.address, phase), Future())

@@ -8,6 +8,7 @@ own, by name, from the service itself and never from the tag index, which lags.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
 from fnmatch import fnmatchcase
@@ -15,6 +16,7 @@ from typing import Any
 
 from reconciler.account.reader import Reader
 from reconciler.applying.parameters import Facts
+from reconciler.applying.recent_reads import RecentReads, Recheckable
 from reconciler.model import (
     EMPTY,
     Address,
@@ -48,7 +50,8 @@ MOST_BY_NAME = 3  # objects that are read by name
 @dataclass(slots=True)
 class AccountRecheck:
     """The executor's Recheck for one plan. ``members`` returns a section's tree of known members; ``current`` returns
-    whether the plan is so new, and other runs so surely excluded, that nothing can have been created since.
+    whether the plan is so new, and other runs so surely excluded, that nothing can have been created since; ``now`` is
+    a monotonic clock.
     """
 
     plan: Plan
@@ -57,8 +60,10 @@ class AccountRecheck:
     members: Callable[[str], Json] = lambda _: EMPTY
     ignore_tags: Sequence[str] = ()
     current: Callable[[], bool] = lambda: True
+    now: Callable[[], float] = time.monotonic
     items: dict[Address, ResourcePlan] = field(init=False)
     removed: set[tuple[str, Any]] = field(default_factory=set)
+    reads: RecentReads = field(init=False)
     _since: dict[str, Mapping[Address, str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -66,6 +71,7 @@ class AccountRecheck:
         self.items = {item.address: item for item in self.plan.resources}
         going = ((item.address.section, live) for item in self.plan.resources for live in item.removed_objects)
         self.removed = {(section, arn) for section, live in going if (arn := live.attrs.get("arn"))}
+        self.reads = RecentReads(self.aws, self.plan.scope, self.now, self.pending())
 
     # --- before the first write --------------------------------------------------------------------------------------
 
@@ -79,17 +85,27 @@ class AccountRecheck:
         if phase == "up" and item.verb is Verb.CREATE and not _refused_as_duplicate(item):
             undone = kind.versioned  # what is registered in vain can be taken back, what is overwritten cannot
             return "" if self.current() and (undone or kind.rival is None) else self.created_since(address)
-        planned = list(item.removed_objects) if phase == "down" else [item.kept_object] if item.kept_object else []
-        creates = item.verb is Verb.CREATE or (item.verb is Verb.REPLACE and not item.create_first)
-        if kind.shared or not planned or (phase == "up" and creates):
+        planned = _written_to(item, kind, phase)
+        if not planned:
             return ""
-        live_objects = [live for name in _names(kind, planned) for live in self.read(kind, name, planned[0].props)]
+        live_objects = self.reads.of(kind, (address, phase), planned)
         differences = (self.difference(kind, item, live, live_objects, phase) for live in planned)
         found = next((text for text in differences if text), "")
         if not found and kind.versioned and (phase == "up" or item.verb is Verb.DELETE):
             known = [*planned, *filter(None, [item.kept_object])]  # the latest may be kept, being in use
             found = _newer(known, [live for live in live_objects if live.physical not in item.remaining])
         return found and f"{found} since the plan was created; plan again"
+
+    def pending(self) -> dict[str, dict[Recheckable, Sequence[Live]]]:
+        """The live objects that the plan writes to, in its order, by section and by what is rechecked."""
+        found: dict[str, dict[Recheckable, Sequence[Live]]] = {}
+        for item in self.plan.resources:
+            kind = self.kinds[item.address.section]
+            if kind.read_many is not None:
+                for phase in dict.fromkeys(step.phase for step in item.steps):
+                    if planned := _written_to(item, kind, phase):
+                        found.setdefault(kind.section, {})[item.address, phase] = planned
+        return found
 
     def created_since(self, address: Address) -> str:
         """The object of the same name that another run created since the plan, where AWS would overwrite it; empty if
@@ -194,8 +210,10 @@ class AccountRecheck:
             return f"{live.physical} changed its owner to {now.owner or 'no environment'}"
         if self.tags(now) != self.tags(live) and not taken:
             return f"the tags of {live.physical} changed"
-        want = item.want if item.want and phase == "up" else self.as_it_was(kind, item, live)
         now = replace(now, extra={**live.extra, **now.extra})  # what depends on the declaration was read for the plan
+        if now == live:
+            return ""
+        want = item.want if item.want and phase == "up" else self.as_it_was(kind, item, live)
         moved = self.compared(kind, now, want) ^ self.compared(kind, live, want)
         if phase == "down":
             lost = self.lost_references(kind, live)
@@ -289,8 +307,15 @@ class AccountRecheck:
 
     def read(self, kind: Kind, name: str, props: Json) -> Sequence[Live]:
         """The live objects of ``name``, from the service itself. Raises Unreadable."""
-        query = Query(scope=self.plan.scope, sought=(Sought(name, props),))
-        return Reader(self.aws, parallelism=0).drive(kind.read(query))
+        return self.reads.by_name(kind, name, props)
+
+
+def _written_to(item: ResourcePlan, kind: Kind, phase: str) -> Sequence[Live]:
+    """The live objects that ``phase`` (up or down) of ``item`` writes to, as they were planned."""
+    creates = item.verb is Verb.CREATE or (item.verb is Verb.REPLACE and not item.create_first)
+    if kind.shared or (phase == "up" and creates):
+        return ()
+    return item.removed_objects if phase == "down" else (item.kept_object,) if item.kept_object else ()
 
 
 def _refused_as_duplicate(item: ResourcePlan) -> bool:
@@ -311,11 +336,6 @@ def _would_overwrite(item: ResourcePlan) -> bool:
 def _is_named(live: Live, name: str, kind: Kind) -> bool:
     spellings = (live.physical, live.attrs.get("name", ""))
     return name in spellings or (kind.folds_case and name.casefold() in map(str.casefold, spellings))
-
-
-def _names(kind: Kind, lives: Sequence[Live]) -> list[str]:
-    names = (live.attrs.get("name", live.physical) if kind.versioned else live.physical for live in lives)
-    return list(dict.fromkeys(names))
 
 
 def _newer(planned: Sequence[Live], live_objects: Sequence[Live]) -> str:

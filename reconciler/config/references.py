@@ -121,26 +121,36 @@ def plain_names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
 
 def dependencies(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any]) -> list[Use]:
     """The declared resources that ``resource`` refers to, itself included where it names itself."""
-    found = [Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on]
-    for path, ref, value in reference_sites(resource, kinds[resource.address.section]):
+    if "uses" not in resource.memo:
+        resource.memo["uses"] = list(_uses(resource, kinds[resource.address.section]))
+    possible: list[Use | tuple[Use, ...]] = resource.memo["uses"]
+    found: list[Use] = []
+    for one in possible:
+        if isinstance(one, Use):
+            found += (one,) if one.target in declared else ()
+        else:
+            found += [use for use in one if use.target in declared][:1]
+    return found
+
+
+def _uses(resource: Resource, kind: Kind) -> Iterator[Use | tuple[Use, ...]]:
+    """What ``resource`` refers to if it is declared; together what a name can mean, of which the first counts."""
+    yield from (Use((), target, Ref(section=target.section)) for target in resource.lifecycle.depends_on)
+    known: set[Path] = set()
+    for path, ref, value in reference_sites(resource, kind):
         if isinstance(value, Template):
-            found += [
-                Use(path, part.address, ref)
-                for part in value.parts
-                if isinstance(part, Reference) and part.address is not None
-            ]
+            for part in value.parts:
+                if isinstance(part, Reference) and part.address is not None:
+                    known.add(path)
+                    yield Use(path, part.address, ref)
+        elif isinstance(value, str) and ref.also:
+            yield tuple(Use(path, Address(section, value), ref) for section in ref.sections)
         elif isinstance(value, str):
-            for section in ref.sections:
-                if (section, value) in declared:  # an address is equal to this pair, which is quicker to make
-                    found.append(Use(path, Address(section, value), ref))
-                    break
-    if written := expressions(resource):
-        known, later = {use.path for use in found if use.path}, kinds[resource.address.section].sent_later
-        for path, part in references(written):
-            if part.address is not None and path not in known:
-                ref = Ref(section=part.address.section, holds=False, late=path[0] in later)
-                found.append(Use(path, part.address, ref))
-    return [use for use in found if use.target in declared]
+            yield Use(path, Address(ref.section, value), ref)
+    for path, part in references(expressions(resource)):
+        if part.address is not None and path not in known:
+            late = path[0] in kind.sent_later
+            yield Use(path, part.address, Ref(section=part.address.section, holds=False, late=late))
 
 
 def names_to_find(

@@ -25,6 +25,8 @@ from .expansion import (
 )
 from .kind import (
     Kind,
+    ReadMany,
+    Removals,
 )
 from .other_tools import (
     OtherTools,
@@ -164,11 +166,13 @@ __all__ = [
     "Pos",
     "Proof",
     "Query",
+    "ReadMany",
     "Reads",
     "Ref",
     "Reference",
     "Referrer",
     "Refused",
+    "Removals",
     "Repair",
     "Replace",
     "Reply",

@@ -58,7 +58,7 @@ A kind is data about fields and a few pure functions. This is a whole one, for a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .access import Access
 from .other_tools import NOT_KNOWN, OtherTools
@@ -98,6 +98,10 @@ if TYPE_CHECKING:  # what only some commands use is imported by them
     from .status import StatusReader
 
 
+#: What a plan deletes, by section.
+Removals: TypeAlias = Mapping[str, Sequence[Live]]
+
+
 def _nothing(*_: Any) -> tuple[Any, ...]:
     return ()
 
@@ -123,6 +127,21 @@ def _no_paths(_props: Json) -> Mapping[Path, Path]:
 
 
 NO_ACCESS: Final = Access()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMany:
+    """How the live objects of many sought names are read with few calls.
+
+    ``read`` **must** find what ``Kind.read`` finds by name, with tags, from the service itself and never from the index
+    of tags, which lags. It returns None where reading each by its name takes fewer calls. ``rest`` adds what is read of
+    each object by itself; None where the object no longer exists. ``most`` are the names that are sought at once: as
+    many as one call takes, or all where the calls do not depend on them.
+    """
+
+    read: Callable[[Query], Reads[Sequence[Live] | None]]
+    rest: Callable[[Live], Reads[Live | None]] | None = None
+    most: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,6 +177,8 @@ class Kind:
 
     #: Facts about properties, by path: defaults, sets, what a change does.
     fields: Mapping[str, Field] = EMPTY
+    #: Reads many of them at once before they are written to, in fewer calls than ``read`` by their names.
+    read_many: ReadMany | None = None
     #: Properties that name other resources, by path.
     refs: Mapping[str, Ref] = EMPTY
     #: Properties that a look-up may give, by path, each with the kind of look-up: ``subnets[]`` -> ``subnets``.
@@ -231,11 +252,12 @@ class Kind:
     #: What the deletion of one does to jobs; with None for the lifecycle, jobs are not waited for.
     deletion_effect: Callable[[Live, Lifecycle | None], str] | None = None
     #: Reads that find who in the account names live objects that a plan would delete: those are kept. Driven only when
-    #: something is to be deleted; what cannot be read raises Unreadable.
-    dependents: tuple[Callable[[Scope, Sequence[Live]], Reads[Mapping[str, tuple[Dependent, ...]]]], ...] = ()
+    #: something is to be deleted; what cannot be read raises Unreadable. The third argument is all that the plan
+    #: deletes, by section: it does not count as a dependent, so what matters only where it is kept need not be read.
+    dependents: tuple[Callable[[Scope, Sequence[Live], Removals], Reads[Mapping[str, tuple[Dependent, ...]]]], ...] = ()
     #: Reads the objects of this kind in the account, whatever their owner, that may refer by ``refs`` to the live
-    #: objects (by section) that a plan would delete: those are kept. Driven as ``dependents`` are.
-    referrers: Callable[[Scope, Mapping[str, Sequence[Live]]], Reads[Sequence[Referrer]]] | None = None
+    #: objects (by section) that a plan would delete, revisions aside: those are kept. Driven as ``dependents`` are.
+    referrers: Callable[[Scope, Removals], Reads[Sequence[Referrer]]] | None = None
 
     #: The statements of the policies that one has, those of declared policies that it names included.
     grants: Callable[[Resource, Declared], Iterable[Granted]] = _nothing

@@ -41,11 +41,11 @@ def values_by(props: Any, patterns: Mapping[str, T]) -> Iterator[tuple[Path, T, 
     The mapping must be one that remains, such as a kind's own.
     """
     found: list[tuple[int, Path, Any]] = []
-    _reach(props, _steps(patterns), (), found)
+    steps, belonging = _steps(patterns)
+    _reach(props, steps, (), found)
     if len(found) > 1:
         found.sort(key=_PLACE)
-    belonging = [*patterns.values()]
-    return ((path, belonging[place], value) for place, path, value in found)
+    return iter([(path, belonging[place], value) for place, path, value in found])
 
 
 _PLACE = itemgetter(0)
@@ -75,8 +75,10 @@ def _matched(value: Any, below: tuple[tuple[int, ...], Mapping[str, Any]], path:
 
 
 @once_for_each_object
-def _steps(patterns: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The patterns as a tree: by step, the numbers of those that end there, and the steps that follow."""
+def _steps(patterns: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[Any, ...]]:
+    """The patterns as a tree: by step, the numbers of those that end there, and the steps that follow. And what belongs
+    to each pattern.
+    """
     top: dict[str, Any] = {}
     for place, pattern in enumerate(patterns):
         *above, last = segments(pattern)
@@ -84,7 +86,7 @@ def _steps(patterns: Mapping[str, Any]) -> Mapping[str, Any]:
         for step in above:
             steps = steps.setdefault(step, ([], {}))[1]
         steps.setdefault(last, ([], {}))[0].append(place)
-    return top
+    return top, tuple(patterns.values())
 
 
 @cache

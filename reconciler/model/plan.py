@@ -81,6 +81,11 @@ class Step:
     action: Action
     after: frozenset[str] = frozenset()
 
+    @property
+    def phase(self) -> str:
+        """``up`` or ``down``."""
+        return self.id.removeprefix(f"{self.address}:").partition(".")[0]
+
 
 UNAFFECTED: Final = "not affected"  # the disruption of a change without an effect on running jobs
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, FrozenInstanceError
 from functools import partial
 from reprlib import recursive_repr
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 _Method = Callable[..., Any]
@@ -43,7 +44,7 @@ def _executed(name: str, parameters: Sequence[str], body: Sequence[str], **known
 
 
 def _init(owner: type, *, frozen: bool) -> _Method:
-    known: dict[str, Any] = {"_set": object.__setattr__, "_make": _MAKE}
+    known: dict[str, Any] = {"_make": _MAKE}
     by_place, by_name = ["self"], ["*"]
     body: list[str] = []
     for one in dataclasses.fields(owner):
@@ -59,12 +60,22 @@ def _init(owner: type, *, frozen: bool) -> _Method:
             continue
         if one.init:
             (by_name if one.kw_only else by_place).append(parameter)
-        body.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+        if frozen:
+            known[f"_set_{name}"] = _setter(owner, name)
+        body.append(f"_set_{name}(self, {value})" if frozen else f"self.{name} = {value}")
     if hasattr(owner, "__post_init__"):
         body.append("self.__post_init__()")
     method = _executed("__init__", [*by_place, *(by_name if by_name[1:] else ())], body, **known)
     method.__annotations__ = {one.name: one.type for one in dataclasses.fields(owner) if one.init} | {"return": None}
     return method
+
+
+def _setter(owner: type, name: str) -> Callable[[Any, Any], None]:
+    """What sets a member of a frozen object: a slot's own method, which need not look for the slot."""
+    slot = getattr(owner, name, None)
+    if isinstance(slot, MemberDescriptorType):
+        return slot.__set__
+    return lambda one, value: object.__setattr__(one, name, value)
 
 
 def _compare(owner: type, *, name: str, sign: str) -> _Method:

@@ -6,6 +6,7 @@ There is no logic here, only the order of the stages and their arguments.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,7 +18,7 @@ from reconciler.checks.ignored_rules import without_ignored
 from reconciler.config import files, links, loader, names
 from reconciler.config.given import Given
 from reconciler.kinds import discover
-from reconciler.model import EMPTY, Aws, Environment, Event, Options, Outcome, Plan, Scope
+from reconciler.model import EMPTY, Aws, Environment, Event, Options, Outcome, Plan, Scope, Unreadable
 from reconciler.model import problem_codes as codes
 from reconciler.model.exit_codes import RAIL
 from reconciler.model.masking import SHORT
@@ -35,10 +36,12 @@ with when_used():
     from reconciler.account.refresh import refresh
 
 if TYPE_CHECKING:  # half of the program, which `validate` does not need: imported where it is used
+    from reconciler.account.dependents import Used
     from reconciler.account.reader import Reader
     from reconciler.applying.executor import Clock
     from reconciler.applying.preconditions import AccountRecheck
     from reconciler.config.yaml.node import Node
+    from reconciler.model.plan import Observed
 
 PARALLELISM: Final = 16  # concurrent reads of one plan
 
@@ -159,7 +162,8 @@ def make_plan(
         made = whole
         if used or unasked:
             observed = replace(observed, used=used, unanswered=unasked)
-            made, problems = make(observed)
+            find = partial(dependents.find_dependents, reader, discover(), scope, whole)
+            made, problems, observed = _keep_used(make, observed, whole, find, kept_before)
         kept = dependents.removed_objects(whole) - dependents.removed_objects(made)
         made, standing = side_effects.find_side_effects(reader, discover(), env, made)
         checked: tuple[Checked, ...] | None = None
@@ -187,6 +191,32 @@ def make_plan(
         as_saved=as_saved,
         preflight=checked,
     )
+
+
+def _keep_used(
+    make: Callable[[Observed], tuple[Plan, list[Problem]]],
+    observed: Observed,
+    whole: Plan,
+    find: Callable[[Plan], tuple[Used, tuple[Unreadable, ...]]],
+    kept_before: Used,
+) -> tuple[Plan, list[Problem], Observed]:
+    """``whole`` without the removal of what is in use. An object that is kept may be a reason to keep
+    others: dependents are then searched again, without what is still removed (equal calls are sent once).
+    """
+    from reconciler.account.dependents import removed_objects  # noqa: PLC0415  (see above)
+
+    leaving = removed_objects(whole)
+    while True:
+        made, problems = make(observed)
+        left = removed_objects(made)
+        if leaving <= left:
+            return made, problems, observed
+        leaving = left
+        named, unasked = find(made)
+        used = kept_before | named
+        if used == observed.used and unasked == observed.unanswered:
+            return made, problems, observed
+        observed = replace(observed, used=used, unanswered=unasked)
 
 
 def _preflight(
@@ -259,13 +289,18 @@ def execute(
         parallelism=parallelism,
         keep_going=keep_going,
         stop=stop,
-        recheck=recheck(planned, aws, current),
+        recheck=recheck(planned, aws, current, clock.now),
     )
     return executor.run(planned.plan)
 
 
-def recheck(planned: Planned, aws: Aws, current: Callable[[], bool] = lambda: True) -> AccountRecheck:
+def recheck(
+    planned: Planned,
+    aws: Aws,
+    current: Callable[[], bool] = lambda: True,
+    now: Callable[[], float] = time.monotonic,
+) -> AccountRecheck:
     """The recheck that reads the account again while ``planned`` is applied."""
     from reconciler.applying.preconditions import AccountRecheck  # noqa: PLC0415  (see above)
 
-    return AccountRecheck(planned.plan, discover(), aws, registry.members, planned.env.ignore_tags, current)
+    return AccountRecheck(planned.plan, discover(), aws, registry.members, planned.env.ignore_tags, current, now)

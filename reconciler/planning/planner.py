@@ -32,6 +32,7 @@ from reconciler.model import (
     Verb,
 )
 from reconciler.model import problem_codes as codes
+from reconciler.model.identity import once_for_each_object
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.records import dataclass
 from reconciler.model.stand_ins import unknown_values
@@ -127,7 +128,7 @@ class _Planner:
         address, kind = resource.address, self.kinds[resource.address.section]
         context = references.ResolutionContext(
             scope=self.scope,
-            declared=lambda a: self.outcomes.get(a, self.provisional(a)),
+            declared=self.attributes,
             existing=self.observed.existing,
             lookups=self.lookups,
             names=self.env.resources,
@@ -168,6 +169,11 @@ class _Planner:
             if (unseen := (part.address.section, part.address.name)) in self.unreadable
             for use in [use for use in uses if use.target == part.address][:1]
         ]
+
+    def attributes(self, address: Address) -> Mapping[str, Any] | None:
+        """The attributes of a declared resource: those it will have, as far as it is planned; None if there is none."""
+        found = self.outcomes.get(address)
+        return self.provisional(address) if found is None else found
 
     def provisional(self, address: Address) -> Mapping[str, Any] | None:
         """The attributes of a declared resource before it is planned: the live ones, else those that are known."""
@@ -398,11 +404,15 @@ def _excluded(node: Node, out: set[Address], holding: Mapping[Address, set[Addre
     return any(use.target in out for use in node.uses)
 
 
+@once_for_each_object
+def _secret_members(kind: Kind) -> frozenset[str]:
+    return frozenset(path.split(".", maxsplit=1)[0] for path, facts in kind.fields.items() if facts.secret)
+
+
 def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
     kept, resource = node.kept_object, node.resource
     importing = kept.attrs.get("arn") or kept.attrs.get("id") or kept.physical if kept else ""
-    fields = with_unknown_members(node.kind, resource.unknown_members if resource else EMPTY).fields
-    secret = frozenset(path.split(".", maxsplit=1)[0] for path, facts in fields.items() if facts.secret)
+    secret = _secret_members(with_unknown_members(node.kind, resource.unknown_members if resource else EMPTY))
     name = node.want.physical if node.want else kept.physical if kept else node.address.name
     return ResourcePlan(
         address=node.address,

@@ -30,7 +30,7 @@ class Account:
 def asking(operation: str) -> Any:
     """A source of dependents: one call, whose reply names the users of each object."""
 
-    def source(scope: Any, lives: Any) -> Any:
+    def source(scope: Any, lives: Any, removals: Any) -> Any:
         call = Call("test", operation, {"names": [one.physical for one in lives]})
         (reply,) = yield (call,)
         if isinstance(reply, Refused):
@@ -82,7 +82,7 @@ def test_what_cannot_be_asked_may_be_in_use_and_the_permission_is_named():
 
 
 def test_any_other_fault_is_no_answer():
-    def broken(scope: Any, lives: Any) -> Any:
+    def broken(scope: Any, lives: Any, removals: Any) -> Any:
         yield (Call("test", "ListCars", {}),)
         raise ValueError("a fault of our own")
 

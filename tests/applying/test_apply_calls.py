@@ -20,7 +20,10 @@ from reconciler.operations import pipeline
 from tests.support.histories import Door, History, Ticking
 from tests.support.shell import Shell
 
-LASTING = ("environment_create", "environment_scaling", "queue_create", "queue_update", "iam_delay")
+LASTING = (
+    *("environment_create", "environment_scaling", "environment_delete", "queue_create", "queue_update"),
+    *("queue_delete", "deleted_lingers", "relationship_lag", "iam_delay"),
+)
 AT_ONCE = dict.fromkeys(LASTING, 0)
 READS = ("Describe", "Get", "List")
 POLLS = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")
@@ -141,13 +144,39 @@ def test_a_first_apply_costs_what_is_created_and_little_more(history, declared, 
     assert found.total() + sum(polls.values()) + len(POLLS) + len(LOCK) <= MOST[n]
 
 
+DESTROYED = Counter(
+    {
+        "batch:DescribeJobDefinitions": 2,
+        "batch:DescribeSchedulingPolicies": 2,
+        "ec2:DescribePlacementGroups": 4,
+        "iam:GetAccountAuthorizationDetails": 2,
+        "iam:ListRoles": 2,
+        "iam:GetInstanceProfile": 2,
+        "logs:DescribeLogGroups": 2,
+        "logs:ListTagsForResource": 1,
+    }
+)
+"""Of what a destroy reads: once to plan, and once before it writes, however many there are; of instance profiles and the
+tags of log groups, each. Placement groups are also looked for by who uses them, and waited for.
+"""
+
+
 def test_the_command_adds_the_lock_alone(shell, tmp_path):
-    shell.ok("apply", str(estate.write(tmp_path / "estate", 20)), "--auto-approve")
+    target = str(estate.write(tmp_path / "estate", 20))
+    shell.ok("apply", target, "--auto-approve")
 
     found = Counter(made(shell.account))
     polls = [found.pop(call) for call in POLLS]
     assert found == written(20) + PLANNED + SECOND + PREFLIGHT - Counter(POLLS) + Counter(LOCK)
     assert all(count <= 5 for count in polls)  # how many depends on when what comes back
+
+    shell.account.calls.clear()
+    shell.ok("destroy", target, "--auto-approve")
+
+    found = Counter(made(shell.account))
+    assert {call: found[call] for call in DESTROYED} == DESTROYED
+    assert found["batch:ListJobs"] == found["iam:GetRole"] == 0
+    assert all(found[call] <= 9 for call in POLLS)
 
 
 @pytest.mark.parametrize("n", [20, 60])

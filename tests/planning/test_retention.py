@@ -13,7 +13,7 @@ from reconciler.planning import planner
 from tests.support.builders import SCOPE, env, kind, live, observed, resource
 
 
-def nobody(scope: Any, lives: Any) -> Any:
+def nobody(scope: Any, lives: Any, removals: Any) -> Any:
     """No read: what is in use stands in ``Observed.used`` already."""
     yield ()
     return {}

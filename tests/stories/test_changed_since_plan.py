@@ -7,7 +7,7 @@ one, takes one over, and leaves one alone. What is applied is the last one's cha
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ import pytest
 
 from reconciler.applying.executor import Executor
 from reconciler.applying.preconditions import AccountRecheck
+from reconciler.applying.recent_reads import FRESH
 from reconciler.kinds import discover
-from reconciler.model import OWNER_TAG, Address, Call, Environment, Live, Outcome, StepState
+from reconciler.model import OWNER_TAG, Address, Call, Environment, Live, Outcome, Reply, StepState
 from reconciler.operations import pipeline
 from reconciler.operations.pipeline import Planned
 from tests.support.changes import File, Row, _Account, files
@@ -89,16 +90,16 @@ def planned(history: History, env: Environment, **options: Any) -> Planned:
 
 
 def executed(history: History, made: Planned, door: Door | None = None, *, current: bool = True) -> Outcome:
-    door = door or Door(history.aws)
+    door, clock = door or Door(history.aws), Ticking(history.sandbox)
     history.events = []
     executor = Executor(
         door,
-        Ticking(history.sandbox),
+        clock,
         history.events.append,
         parallelism=0,
         keep_going=True,
         jitter=lambda: 0.0,
-        recheck=pipeline.recheck(made, door, lambda: current),
+        recheck=pipeline.recheck(made, door, lambda: current, clock.now),
     )
     return executor.run(made.plan)
 
@@ -190,6 +191,50 @@ def test_what_has_moved_is_not_deleted(stage: Stage) -> None:
     taken_over(stage, made, history.name)
     applied(history, stage.environment(stays))
     history.expect_nothing(stage.environment(stays))
+
+
+@dataclass
+class Meddling(Door):
+    """Somebody does something once the first write is made, which is a while before the next."""
+
+    meddle: Callable[[], None] = lambda: None
+    pause: Callable[[], None] = lambda: None
+
+    def call(self, call: Call) -> Reply:
+        first = not self.writes
+        reply = super().call(call)
+        if first and self.writes:
+            self.meddle()
+            self.pause()
+        return reply
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        pytest.param(file, marks=() if file.section in ("jobDefinitions", "schedulingPolicies") else pytest.mark.long)
+        for file in KINDS
+        if discover()[file.section].read_many
+    ],
+    ids=lambda file: file.section,
+    indirect=True,
+)
+def test_what_is_taken_over_while_others_are_deleted_stays(stage: Stage) -> None:
+    """Several are read together before the first of them is deleted, but the last one a second time."""
+    history = stage.account.history
+    stays = {"stays": stage.ours.declared(stage.ours.before)}
+    applied(history, stage.environment(stage.before() | stays))
+    made = planned(history, stage.environment(stays))
+    door = Meddling(
+        history.aws,
+        meddle=lambda: taken_over(stage, made, "elsewhere"),
+        pause=lambda: history.sandbox.clock.advance(FRESH + 1),
+    )
+
+    outcome = executed(history, made, door)
+
+    expect_told(refusals(history, outcome), stage, ["taken"])
+    assert [bool(lives(stage, made, who)) for who in EVERY] == [who == "taken" for who in EVERY]
 
 
 def test_what_somebody_created_since_is_left_as_it_is(stage: Stage) -> None:

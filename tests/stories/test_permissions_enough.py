@@ -27,6 +27,7 @@ EXAMPLES = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.long
 # Needed, though not by any of these runs, and why.
 SELDOM = {
     "batch:DescribeJobs": "names the jobs that keep an environment from being deleted",
+    "batch:ListJobs": "of queues that stay, where revisions of job definitions go",
     "batch:ListQuotaShares": "of queues that have quota shares",
     "ec2:DeleteLaunchTemplateVersions": "of templates with more versions than are kept",
     "ecs:DescribeClusters": "waits for the jobs on an environment that is replaced",
@@ -34,6 +35,9 @@ SELDOM = {
     "events:ListRuleNamesByTarget": "in an account with more rules than are read one by one",
     "iam:GetRole": "of roles after the first thousand",
     "iam:GetRolePolicy": "of roles with inline policies",
+    "iam:ListAttachedRolePolicies": "of a role that is written to when no other is left to write to",
+    "iam:ListInstanceProfilesForRole": "of a role that is written to when no other is left to write to",
+    "iam:ListRolePolicies": "of a role that is written to when no other is left to write to",
     "iam:ListPolicies": "of policies in a path that their names do not say",
     "logs:DisassociateKmsKey": "takes away a key that somebody set by hand",
     "secretsmanager:ListSecretVersionIds": "of secrets whose value changes",

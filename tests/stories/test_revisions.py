@@ -542,10 +542,32 @@ def test_an_environment_on_its_own_is_destroyed_to_nothing(desk):
     desk.apply()
     desk.batch.submit_job(jobName="j", jobQueue="q", jobDefinition="etl:1")
 
+    assert desk.calls("--destroy")["batch:ListJobs"] == 0
     desk.apply(verb="destroy")
 
     assert desk.revisions() == desk.revisions("driver") == desk.revisions("other") == []
     assert desk.plan("--destroy") == {}
+
+
+def test_a_queue_that_is_kept_after_all_keeps_what_its_jobs_use(desk):
+    """Its jobs are asked for only then: those of a queue that goes keep nothing."""
+    desk.sandbox.change({"outcomes": {"*": [{"exitCode": 0, "seconds": FOR_EVER}]}})
+    desk.declare(**whole(desk))
+    desk.apply()
+    desk.register("theirs", "x")
+    desk.batch.submit_job(jobName="j", jobQueue="q", jobDefinition="etl:1")
+    desk.rule("hourly", "theirs", queue="q")
+
+    desk.sandbox.calls.clear()
+    code, told = desk.run("plan", "--destroy", "--out", "all.plan")
+    asked = [record.operation for record in desk.sandbox.calls]
+    assert (code, asked.count("ListJobs")) == (0, 5)
+    code, done = desk.run("apply", "all.plan", "--auto-approve")
+    assert code == 0, done
+
+    assert "note: q is kept: event rule hourly names it" in told
+    assert "note: revision 1 is kept: jobs in queue q that use it have not finished" in told
+    assert (desk.revisions(), desk.revisions("other")) == ([1], [])
 
 
 def test_jobs_in_a_queue_that_goes_end_with_it(desk):

@@ -13,20 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from reconciler.kinds.common.declared import entries, items
-from reconciler.model import OWNER_TAG, Call, Dependent, Json, Live, Reads, Scope
-from reconciler.model.when_used import when_used
-
-with when_used():
-    from reconciler.kinds.common.replies import ok
+from reconciler.kinds.batch._common import every
+from reconciler.kinds.common.declared import entries
+from reconciler.model import OWNER_TAG, Dependent, Json, Live, Reads, Removals, Scope
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
+Source: TypeAlias = Callable[[Scope, Sequence[Live], Removals], Reads[Named]]
 
-QUEUES = Call("batch", "DescribeJobQueues", {}, all_pages=True)
 BEING_DELETED = ("DELETING", "DELETED")
 
 
-def listing(member: str, target: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
+def listing(member: str, target: str) -> Source:
     """A read of the queues that list an object in ``member``, a list of mappings that name it in ``target``."""
     return _named(
         lambda queue: [str(item.get(target)) for _, item in entries(queue.get(member))],
@@ -34,15 +31,15 @@ def listing(member: str, target: str) -> Callable[[Scope, Sequence[Live]], Reads
     )
 
 
-def naming(member: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
+def naming(member: str) -> Source:
     """A read of the queues whose property ``member`` is the name or ARN of an object."""
     return _named(lambda queue: [str(queue.get(member))], "change that queue to use another")
 
 
-def _named(names: Callable[[Json], Iterable[str]], hint: str) -> Callable[[Scope, Sequence[Live]], Reads[Named]]:
-    def users(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
-        (reply,) = yield (QUEUES,)
-        queues = [q for q in items((ok(QUEUES, reply) or {}).get("jobQueues")) if q.get("status") not in BEING_DELETED]
+def _named(names: Callable[[Json], Iterable[str]], hint: str) -> Source:
+    def users(_: Scope, lives: Sequence[Live], __: Removals) -> Reads[Named]:
+        listed = yield from every("DescribeJobQueues", "jobQueues")
+        queues = [queue for queue in listed if queue.get("status") not in BEING_DELETED]
         return {live.physical: found for live in lives if (found := _users(live, queues, names, hint))}
 
     return users

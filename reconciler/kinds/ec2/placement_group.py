@@ -38,6 +38,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadMany,
     Reads,
     Ref,
     Referrer,
@@ -252,6 +253,7 @@ KIND = Kind(
         replace(DESCRIBE, all_pages=True), "PlacementGroups", "GroupName", "GroupId", unless=_is_deleted
     ),
     read=read,
+    read_many=ReadMany(read),
     attrs=attrs,
     create=create,
     update=update,

@@ -45,6 +45,7 @@ from reconciler.model import (
     Query,
     Reads,
     Refused,
+    Removals,
     Replace,
     Scope,
     Sought,
@@ -307,7 +308,7 @@ def _set_document(want: Want, name: str) -> Call:
     )
 
 
-def pulled(scope: Scope, lives: Sequence[Live]) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
+def pulled(scope: Scope, lives: Sequence[Live], _: Removals) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
     """The ACTIVE job definitions of the account with images from ``lives``: AWS deletes a repository all the same."""
     names = {str(live.attrs["uri"]): live.physical for live in lives if live.attrs.get("uri")}
     found: dict[str, tuple[Dependent, ...]] = {}

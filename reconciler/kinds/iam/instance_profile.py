@@ -45,6 +45,7 @@ from reconciler.model import (
     Reads,
     Ref,
     Referrer,
+    Removals,
     Replace,
     Scope,
     Want,
@@ -153,7 +154,7 @@ def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[R
     ]
 
 
-def running(_: Scope, lives: Sequence[Live]) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
+def running(_: Scope, lives: Sequence[Live], __: Removals) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
     """The instances with the profile, which lose its permissions: IAM deletes it all the same."""
     used = yield from instances.with_profile([live.attrs["arn"] for live in lives])
     return {live.physical: used[live.attrs["arn"]] for live in lives if live.attrs["arn"] in used}

@@ -45,6 +45,7 @@ from reconciler.model import (
     Proof,
     Query,
     Reads,
+    Removals,
     Replace,
     Scope,
     Sought,
@@ -268,7 +269,7 @@ def _live(policy: Json, versions: Sequence[Json]) -> Live:
     )
 
 
-def attachments(_: Scope, lives: Sequence[Live]) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
+def attachments(_: Scope, lives: Sequence[Live], __: Removals) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
     """The policies that are attached to users or groups, or are their boundary: more often than to roles.
 
     Roles themselves are found by their references.

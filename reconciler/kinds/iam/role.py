@@ -50,6 +50,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadMany,
     Reads,
     Ref,
     Referrer,
@@ -120,6 +121,12 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     if query.brief:
         return [*found, *(_brief(query.scope, role) for role in roles.values())]
     return (yield from _details(query.scope, roles)) if roles else ()
+
+
+def read_many(query: Query) -> Reads[Sequence[Live] | None]:
+    """The roles with sought names from the details; a single one takes less to read by its name."""
+    names = list(dict.fromkeys(sought.name for sought in query.sought))
+    return (yield from _read_in_bulk(query, names)) if len(names) > 1 else None
 
 
 def _read_in_bulk(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
@@ -569,6 +576,7 @@ KIND = Kind(
     lookup="role",
     everything=everything,
     read=read,
+    read_many=ReadMany(read_many, most=bulk.PAGE),
     attrs=attrs,
     create=create,
     update=update,

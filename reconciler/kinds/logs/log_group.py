@@ -37,6 +37,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadMany,
     Reads,
     Replace,
     Reply,
@@ -114,6 +115,24 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     return [
         _live(query.scope, name, groups[name], tags[name], kms_keys.known_keys(keys, *pairs[name])) for name in names
     ]
+
+
+def _read_untagged(query: Query) -> Reads[Sequence[Live]]:
+    """The sought groups without their tags."""
+    sought = by_name(query)
+    calls = _describe_calls(list(sought))
+    groups = yield from _existing(calls, (yield calls))
+    pairs = {name: (_declared_key(sought.get(name)), item.get("kmsKeyId")) for name, item in groups.items()}
+    keys = yield from kms_keys.resolved(pairs.values())
+    return [
+        _live(query.scope, name, item, {}, kms_keys.known_keys(keys, *pairs[name])) for name, item in groups.items()
+    ]
+
+
+def _with_tags(live: Live) -> Reads[Live | None]:
+    call = Call("logs", "ListTagsForResource", {"resourceArn": live.attrs["arn"]})
+    answer = ok(call, (yield (call,))[0], ABSENT)
+    return None if answer is None else replace(live, tags=dict(answer["tags"]))
 
 
 def _declared_key(sought: Sought | None) -> Any:
@@ -334,6 +353,7 @@ KIND = Kind(
     lookups={"kmsKeyId": "kmsKey"},
     everything=listing(Call("logs", "DescribeLogGroups", {}, all_pages=True), "logGroups", "logGroupName"),
     read=read,
+    read_many=ReadMany(_read_untagged, rest=_with_tags, most=50),
     attrs=attrs,
     create=create,
     update=update,

@@ -299,6 +299,14 @@ def together(some: Sequence[Needs]) -> Needs:
 # --- apply -----------------------------------------------------------------------------------------------------------
 
 
+def _rechecks(needs: Needs, estate: Estate, kind: Kind, *, owned: bool) -> None:
+    """What is read again before a change; where ``owned``, several may exist that are not declared."""
+    for action in kind.access.rechecks:
+        about_own(needs, kind, action, "read again before a change")
+    for action in kind.access.of_several if owned else ():
+        needs.add(action, anywhere(estate, kind, action), "read again before a change")
+
+
 def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
     """What planning reads, and every call that can create, change or delete what is declared or owned."""
     needs = of_plan(estate, also)
@@ -308,8 +316,7 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
         if section not in sections:
             continue
         access = kind.access
-        for action in access.rechecks:
-            about_own(needs, kind, action, "read again before a change")
+        _rechecks(needs, estate, kind, owned=section in also)
         for action in access.waits:
             needs.add(action, anywhere(estate, kind, action), f"wait: {section}")
         for resource in estate.declared(section):

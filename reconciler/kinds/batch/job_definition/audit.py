@@ -118,7 +118,7 @@ def unused(live: Live, audited: Audited) -> Reads[Sequence[AuditFinding]]:
     if not whole or live.attrs["name"] in used:
         return ()
     for starting in (dependents.rules, dependents.scheduled):
-        if (yield from starting(audited.scope, [live])).get(live.physical):
+        if (yield from starting(audited.scope, [live], {})).get(live.physical):
             return ()
     return [
         AuditFinding(

@@ -24,7 +24,7 @@ from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import without
 from reconciler.kinds.common.referrers import active_definitions, revision
 from reconciler.kinds.common.replies import chunks
-from reconciler.model import Call, Dependent, Json, Live, Reads, Referrer, Scope
+from reconciler.model import Call, Dependent, Json, Live, Reads, Referrer, Removals, Scope
 from reconciler.model.patterns import regex
 
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
@@ -58,7 +58,7 @@ def mentions(props: Any) -> Iterator[str]:
 # --- other definitions -----------------------------------------------------------------------------------------------
 
 
-def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
+def definitions(_: Scope, lives: Sequence[Live], __: Removals) -> Reads[Named]:
     """The ACTIVE definitions of the account, of any owner, that name one of ``lives`` in their text."""
     active = yield from active_definitions()
     words = _words(lives)
@@ -76,7 +76,7 @@ def definitions(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
 # --- event rules -----------------------------------------------------------------------------------------------------
 
 
-def rules(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
+def rules(_: Scope, lives: Sequence[Live], __: Removals) -> Reads[Named]:
     """The event rules, on any bus, with a target that starts jobs with one of ``lives``."""
     active, queues = (yield from active_definitions()), (yield from _queues())
     candidates = yield from _rules([item["jobQueueArn"] for item in queues])
@@ -104,7 +104,7 @@ def _starting(
         yield physical, Dependent(text=f"{where} the latest revision", hint=hint, arn=arn, words=spelt, others=others)
 
 
-def scheduled(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
+def scheduled(_: Scope, lives: Sequence[Live], __: Removals) -> Reads[Named]:
     """The schedules, in any group, that submit jobs with one of ``lives``."""
     found = yield from schedules.submitting()
     active = (yield from active_definitions()) if found else []
@@ -139,10 +139,10 @@ def _rules(queues: Sequence[str]) -> Reads[list[tuple[str, Json]]]:
 # --- jobs ------------------------------------------------------------------------------------------------------------
 
 
-def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
-    """The queues with unfinished jobs of one of ``lives``. An array is PENDING while its children run."""
+def jobs(_: Scope, lives: Sequence[Live], removals: Removals) -> Reads[Named]:
+    """The kept queues with unfinished jobs of one of ``lives``. An array is PENDING while its children run."""
     words = _words(lives)
-    using = yield from _unfinished()
+    using = yield from _unfinished(removals)
     found = {(words[word], *place) for word, *place in using if word in words}
     hint = "apply again after they have finished to delete it"
     return _gathered(
@@ -151,9 +151,16 @@ def jobs(_: Scope, lives: Sequence[Live]) -> Reads[Named]:
     )
 
 
-def _unfinished() -> Reads[set[tuple[str, str, str]]]:
-    """(definition's ARN, queue's name, queue's ARN) of the unfinished jobs."""
-    queues = [item for item in (yield from _queues()) if item.get("jobQueueType") != "SAGEMAKER_TRAINING"]
+def _unfinished(removals: Removals) -> Reads[set[tuple[str, str, str]]]:
+    """(definition's ARN, queue's name, queue's ARN) of the unfinished jobs, but in queues that the plan deletes: AWS
+    ends the jobs of a queue with it.
+    """
+    leaving = {live.identity for live in removals.get("jobQueues", ())}
+    queues = [
+        item
+        for item in (yield from _queues())
+        if item.get("jobQueueType") != "SAGEMAKER_TRAINING" and item["jobQueueArn"] not in leaving
+    ]
     found: set[tuple[str, str, str]] = set()
     for status in UNFINISHED if queues else ():
         names = [item["jobQueueName"] for item in queues]
@@ -169,14 +176,14 @@ def _unfinished() -> Reads[set[tuple[str, str, str]]]:
 # --- what definitions refer to ---------------------------------------------------------------------------------------
 
 
-def referrers(scope: Scope, _: Mapping[str, Sequence[Live]]) -> Reads[Sequence[Referrer]]:
+def referrers(scope: Scope, removals: Removals) -> Reads[Sequence[Referrer]]:
     """The ACTIVE revisions of the account, and those with unfinished jobs, which may be INACTIVE.
 
     A revision that the same plan deregisters does not count, unless its own ``dependents`` keep it.
     """
     active = yield from active_definitions()
     known = {item["jobDefinitionArn"] for item in active}
-    unfinished = {one: place for one, *place in sorted((yield from _unfinished())) if one not in known}
+    unfinished = {one: place for one, *place in sorted((yield from _unfinished(removals))) if one not in known}
     calls = tuple(
         Call("batch", "DescribeJobDefinitions", {"jobDefinitions": list(some)})
         for some in chunks(sorted(unfinished), 100)

@@ -48,6 +48,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadMany,
     Reads,
     Ref,
     Scope,
@@ -77,6 +78,8 @@ with when_used():
 
 OPERATION = "DescribeJobDefinitions"
 ACTIVE = {"status": "ACTIVE"}
+FEW = 3  # names that are read by name
+MOST_AT_ONCE = 10_000
 FRUITLESS_PAGES = 5  # consecutive pages without a sought name, after which definitions are read by name
 READ_ONLY = frozenset({"jobDefinitionArn", "revision", "status", "containerOrchestrationType"})
 NAME = "jobDefinitionName"
@@ -140,6 +143,16 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     beside = [item for item in active if item[NAME] in ours and OWNER_TAG not in (item.get("tags") or {})]
     lives = [_live(item) for item in (*chosen, *beside)]
     return sorted(lives, key=lambda live: (live.attrs["name"], live.revision))
+
+
+def read_many(query: Query) -> Reads[Sequence[Live] | None]:
+    """The ACTIVE revisions of sought names, from the pages that list all of them."""
+    names = sorted({sought.name for sought in query.sought})
+    found = (yield from _all_revisions(query, names)) if len(names) > FEW else None
+    if found is None:
+        return None
+    wanted = frozenset(names)
+    return [_live(item) for item in found if item[NAME] in wanted and item.get("status", "ACTIVE") == "ACTIVE"]
 
 
 def _all_revisions(query: Query, names: Sequence[str]) -> Reads[list[Json] | None]:
@@ -366,6 +379,7 @@ KIND = Kind(
     lookups=LOOKUPS,
     everything=batch.everything(OPERATION, "jobDefinitions", NAME, ACTIVE),
     read=read,
+    read_many=ReadMany(read_many, most=MOST_AT_ONCE),
     attrs=attrs,
     create=create,
     update=update,

@@ -50,6 +50,7 @@ from reconciler.model import (
     Reads,
     Ref,
     Referrer,
+    Removals,
     Replace,
     Reply,
     Scope,
@@ -139,7 +140,7 @@ def referrers(scope: Scope, targets: Mapping[str, Sequence[Live]]) -> Reads[Sequ
     return [referrer(scope, "security group", one.physical, one.identity, one.props, one.tags) for one in lives]
 
 
-def running(_: Scope, lives: Sequence[Live]) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
+def running(_: Scope, lives: Sequence[Live], __: Removals) -> Reads[Mapping[str, tuple[Dependent, ...]]]:
     """The instances in the group, with which AWS refuses to delete it."""
     used = yield from instances.in_group([live.attrs["id"] for live in lives])
     return {live.physical: used[live.attrs["id"]] for live in lives if live.attrs["id"] in used}
