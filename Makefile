@@ -89,7 +89,7 @@ policies: setup ## regenerate the policies of environments/ci-roles from the env
 schema-check: dev ## the schemas against the kinds and their examples, and the environments against the schemas
 	$(BIN)/pytest -q tests/schema tests/kinds/test_contract.py tests/stories/test_environments.py $(PYTEST_ARGS)
 
-wheel-check: ## build the wheel, and try it in empty environments with and without the sandbox
+wheel-check: ## build the wheel, and try it in an empty environment without and with the sandbox
 	@if [ -x $(BIN)/python ]; then python=$(BIN)/python; else python="$(PYTHON)"; fi; tools/check_wheel.sh "$$python"
 
 all: lint test wheel-check ## what CI runs

@@ -20,8 +20,11 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis.internal import charmap
+from hypothesis.internal.conjecture import providers
 
-from tests.support import prepared
+from tests.support import distributed, prepared
+from tests.support.alphabets import encodable
 from tests.support.long import LONG
 
 if TYPE_CHECKING:
@@ -36,13 +39,26 @@ prepared.install()
 gc.set_threshold(50_000, 20, 25)
 # How long an example takes to make or run is the machine's affair, and examples are random only where there is time.
 hypothesis.settings.register_profile(
-    "steady", deadline=None, derandomize=not LONG, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "steady",
+    deadline=None,
+    derandomize=not LONG,
+    max_examples=100 if LONG else 50,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("steady")
+charmap.intervals_from_codec = encodable(charmap.intervals_from_codec)
+if (
+    not LONG
+):  # what stands in the modules that happen to be loaded makes other examples of every change, and in every worker
+    providers._get_local_constants = lambda: providers._local_constants
 
 _FILES_BETWEEN = 8  # collections of what is new since the last, which keep a worker small
 _ended: list[str] = []
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    distributed.configured(config)
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
@@ -106,10 +122,17 @@ def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**kept, "HOME": str(home), "RECONCILE_CACHE_DIR": str(cut), "AWS_EC2_METADATA_DISABLED": "true"}
 
 
+@pytest.fixture(scope="session")
+def _encoded_environment(_environment: dict[str, str]) -> dict[bytes, bytes]:
+    return {os.fsencode(name): os.fsencode(value) for name, value in _environment.items()}
+
+
 @pytest.fixture(autouse=True)
-def no_environment(_environment: dict[str, str]) -> None:
+def no_environment(_environment: dict[str, str], _encoded_environment: dict[bytes, bytes]) -> None:
     """Every test begins with that, whatever those before it have left."""
-    if {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"} != _environment:
+    now = os.environ._data.copy()  # as it is encoded: most tests leave it alone
+    now.pop(b"PYTEST_CURRENT_TEST", None)
+    if now != _encoded_environment:
         os.environ.clear()
         os.environ.update(_environment)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -42,8 +43,9 @@ def test_the_pure_core_does_not_ask_the_process(part):
 
 
 def does_not_ask(path):
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    found, source = set(), path.read_text("utf-8")
+    # what names neither module need not be parsed
+    for node in ast.walk(ast.parse(source)) if re.search(r"\bos\b|\burllib\b", source) else ():
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
             found.add(node.attr)
         elif isinstance(node, ast.ImportFrom) and node.module == "os":

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# tools/check_wheel.sh [PYTHON]: build the wheel, and try it in empty environments without and with the sandbox.
+# tools/check_wheel.sh [PYTHON]: build the wheel, and try it in an empty environment, without and then with the sandbox.
 # Installs what constraints.txt says, from wherever pip is set to look.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD python=${1:-python3}
 work=$(mktemp -d "${TMPDIR:-/tmp}/reconcile-wheel.XXXXXX")
+venv=$work/venv
 
 finish() {
     local status=$?
     trap - EXIT
-    if [ -x "$work/full/bin/reconcile" ]; then "$work/full/bin/reconcile" sandbox stop >/dev/null 2>&1 || true; fi
+    if [ -x "$venv/bin/reconcile" ]; then "$venv/bin/reconcile" sandbox stop >/dev/null 2>&1 || true; fi
     rm -rf "$work"
     exit "$status"
 }
@@ -24,14 +25,13 @@ unset PYTHONPATH
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null RECONCILE_SANDBOX_DIR=$work/sandbox
 mkdir "$work/sandbox" "$work/clone"
 
-install() { # install VENV WHAT
-    "$python" -m venv "$work/$1"
-    "$work/$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt "$2"
+install() { # install WHAT
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt "$1"
 }
 
 say "build"
-"$python" -m venv "$work/plain"
-"$work/plain/bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps -w "$work/dist" .
+"$python" -m venv "$venv"
+"$venv/bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps -w "$work/dist" .
 wheel=$(echo "$work"/dist/batch_reconcile-*-py3-none-any.whl)
 [ -f "$wheel" ] || fail "no wheel was built"
 names=$("$python" -m zipfile -l "$wheel")
@@ -41,11 +41,11 @@ for file in py.typed schemas/settings.schema.json templates/ pipelines/github/.g
 done
 
 say "without the sandbox"
-install plain "$wheel"
+install "$wheel"
 cd "$work/clone"
-PATH=$work/plain/bin:$PATH
+PATH=$venv/bin:$PATH
 reconcile --version
-"$work/plain/bin/python" -c "import moto" 2>/dev/null && fail "moto is installed without having been asked for"
+"$venv/bin/python" -c "import moto" 2>/dev/null && fail "moto is installed without having been asked for"
 reconcile init environments/mine >/dev/null
 reconcile validate mine
 reconcile init --ci github . >/dev/null 2>&1
@@ -58,9 +58,8 @@ case $said in *"pip install 'batch-reconcile[sandbox]'"*) ;; *) fail "what to in
 
 say "with the sandbox"
 cd "$root"
-install full "$wheel[sandbox]"
+install "$wheel[sandbox]"
 cd "$work/clone"
-PATH=$work/full/bin:$PATH
 reconcile sandbox start --speed 100 >"$work/exports"
 . "$work/exports"
 status=0

@@ -6,6 +6,7 @@ When it accepts requests, it prints its URL, and nothing else, on the first line
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import sys
 import threading
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--account", default="123456789012", help="the account's id")
     parser.add_argument("--region", default="eu-west-1", help="the default Region")
     asked = parser.parse_args(arguments)
+    gc.set_threshold(50_000, 20, 25)  # the models of AWS are a large heap that stays
     try:
         from reconciler.sandbox.clock import Clock  # noqa: PLC0415  moto may be missing, and is slow to import
         from reconciler.sandbox.server import Sandbox  # noqa: PLC0415

@@ -22,7 +22,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -161,7 +161,8 @@ class Sandbox:
         """
         for kind in (type(self.batch_settings), type(self.settings)):
             setting_values.check(kind, values)
-        ours = {name: value for name, value in values.items() if name in asdict(self.settings)}
+        known = {field.name for field in fields(self.settings)}
+        ours = {name: value for name, value in values.items() if name in known}
         theirs = {name: value for name, value in values.items() if name not in ours}
         self.batch_settings.change(theirs)
         self.settings.change(ours)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -14,7 +15,7 @@ _WORDS = {float: "a number, not negative", int: "a whole number", bool: "true or
 
 def check(kind: type, values: Mapping[str, Any]) -> None:
     """Raise ``ValueError`` for a value that is not of the type of its setting; names that are none are left out."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     for name, value in values.items():
         if name in hints and not _fits(hints[name], value):
             raise ValueError(f"{name} should be {_described(hints[name])}")
@@ -24,6 +25,11 @@ def check(kind: type, values: Mapping[str, Any]) -> None:
                 outcomes.of(one)
             except (KeyError, TypeError, AttributeError):
                 raise ValueError(f"{one} is not an end of an attempt") from None
+
+
+@cache
+def _hints(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
 
 
 def _fits(hint: Any, value: Any) -> bool:

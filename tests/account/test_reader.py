@@ -21,6 +21,7 @@ from reconciler.kinds.batch.job_definition.kind import KIND
 from reconciler.model import Call, Environment, Live, Query, Refused, Sought, Unreadable, Verb
 from reconciler.operations import pipeline
 from tests.support.histories import History
+from tests.support.long import some_rows
 
 ONCE = (
     "batch:DescribeComputeEnvironments",
@@ -182,7 +183,7 @@ def item(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("place", ["first", "last", "between"])
 @pytest.mark.parametrize(
     ("ours", "others"),
-    [(20, 200), (20, 5_000), (200, 2_000), (200, 20_000), pytest.param(2_000, 20_000, marks=pytest.mark.long)],
+    [(20, 200), (20, 5_000), (200, 2_000), *some_rows([(200, 20_000), (2_000, 20_000)], 3, 2)],
 )
 def test_definitions_are_swept_through_or_asked_for_by_name_as_is_cheaper(history, place, ours, others):
     mine, theirs = [f"ours-{i}" for i in range(ours)], [f"theirs-{i}" for i in range(others)]

@@ -222,7 +222,7 @@ def test_what_depends_on_a_wrong_type_is_not_judged(example: Path) -> None:
     loaded = loader.load(example, environ=environ)
     for section, raws in loaded.sections.items():
         for name, raw in raws.items():
-            for value, path in [*with_a_wrong_type(dict(raw.value))][:: 1 if LONG else 4]:
+            for value, path in [*with_a_wrong_type(dict(raw.value))][:: 1 if LONG else 9]:
                 one = replace(loaded, sections={section: {name: replace(raw, value=value)}})
                 _, found = environment.environment(one, discover())
                 wrong = {problem.pos for problem in found if problem.code in (codes.WRONG_TYPE, codes.UNKNOWN_FIELD)}

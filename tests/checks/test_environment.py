@@ -218,7 +218,7 @@ def test_whatever_is_declared_is_judged_and_never_a_crash(section):
     lookup = {"x": Lookup(name="x", kind="ssmParameter", args="/x", pos=pos[()])}
 
     for example in documents.documents[documents.by_section[section]]["examples"]:
-        for value in islice(variants(example), 0, None, 1 if LONG else 5):
+        for value in islice(variants(example), 0, None, 1 if LONG else 11):
             if isinstance(value, dict):
                 raw = loader.DeclaredResource(value=value, pos=pos)
                 env = loader.LoadedEnvironment(name="t", root="", sections={section: {"x": raw}}, lookups=lookup)

@@ -102,7 +102,7 @@ def test_an_ordinary_file_is_read_by_line():
         same(*read_both_ways(text))
 
 
-@settings(max_examples=1000 if LONG else 80, deadline=None)
+@settings(max_examples=1000 if LONG else 50, deadline=None)
 @given(st.data())
 def test_what_is_read_by_line_is_what_the_parser_reads(data):
     text = EVERYDAY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
@@ -22,6 +23,11 @@ CATALOGUE = PACKAGE / "model" / "problem_codes.py"
 # Codes that are also other things: a scheme of expressions and a member of JSON, events of `apply --format json`,
 # a field of containers, words.
 ALSO_WORDS = ("file", "journal", "lock-lost", "privileged", "duplicate", "usage", "advice", "locked")
+# What a module has that uses a code, says one, or raises something with one.
+SPEAKS = re.compile(
+    r"\b(codes|Finding|Problem)\b|\bcode\s*=|"
+    + "|".join(re.escape(code) for code in map(str, codes.catalogue()) if code not in ALSO_WORDS)
+)
 
 
 class Found(NamedTuple):
@@ -39,8 +45,10 @@ def found() -> Found:
     for path in sorted(PACKAGE.rglob("*.py")):
         if path == CATALOGUE:
             continue
-        file, tree = str(path.relative_to(PACKAGE)), ast.parse(path.read_text(encoding="utf-8"))
-        nodes = list(ast.walk(tree))
+        source = path.read_text(encoding="utf-8")
+        if not SPEAKS.search(source):  # to parse every module takes a while
+            continue
+        file, nodes = str(path.relative_to(PACKAGE)), list(ast.walk(ast.parse(source)))
         called = list(calls(nodes))
         every.used.update(code for node in nodes if (code := used(node)) is not None)
         every.bare.extend(f"{file}:{node.lineno}: {node.value}" for node in bare_strings(nodes, called))

@@ -127,8 +127,8 @@ def test_base64_is_decoded_where_it_is_text():
 )
 def test_every_text_that_a_pattern_fits_has_one_of_the_words_by_which_it_is_tried(words, pattern):
     @settings(max_examples=15, deadline=None, database=None)
-    @given(st.from_regex(re.compile(pattern.pattern)))
+    @given(st.from_regex(re.compile(pattern.pattern, re.ASCII), alphabet=st.characters(codec="ascii")))
     def holds(text):
-        assert not text.isascii() or any(word in text.lower() for word in words)
+        assert any(word in text.lower() for word in words)
 
     holds()

@@ -124,7 +124,7 @@ class Batch:
         return [one["jobId"] for one in self.jobs if one["jobId"] not in self.stopped and "createdAt" in one]
 
 
-@settings(max_examples=300 if LONG else 40)
+@settings(max_examples=300 if LONG else 20)
 @given(
     st.lists(st.sampled_from(["reply lost", "request lost", "throttled", "fine"]), max_size=7),
     st.integers(0, 3),

@@ -179,7 +179,7 @@ fields = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300 if LONG else 80, deadline=None)
+@settings(max_examples=300 if LONG else 40, deadline=None)
 @given(fields, fields, st.sets(st.sampled_from(["state", "size", "filled", "odd", "set", "env", "sub", "inner"])))
 def test_what_is_told_alike_at_a_glance_is_alike_at_length(
     one: dict[str, Any], other: dict[str, Any], theirs: set[str]
@@ -218,7 +218,7 @@ def flat(value: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]:
     return {at: leaf for name, item in below for at, leaf in flat(item, (*path, name)).items()}
 
 
-@settings(max_examples=300 if LONG else 80, deadline=None)
+@settings(max_examples=300 if LONG else 40, deadline=None)
 @given(structures, structures, st.booleans(), st.data())
 def test_every_leaf_that_differs_is_found_and_no_other(
     old: dict[str, Any], new: dict[str, Any], related: bool, data: st.DataObject

@@ -28,6 +28,7 @@ from reconciler.render.dependency_graph.mermaid import mermaid
 from reconciler.render.dependency_graph.svg import svg
 from reconciler.render.dependency_graph.tree import tree
 from reconciler.render.mask import Mask
+from tests.support.long import LONG
 
 Run = Callable[..., tuple[int, str, str]]
 QUEUE = {"priority": 1, "computeEnvironmentOrder": [{"order": 1, "computeEnvironment": "theirs"}]}
@@ -309,7 +310,7 @@ def of_names(names: list[str]) -> Graph:
     return around(Graph(title=names[0], nodes=nodes, uses=uses), keys[0], Direction.BOTH)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 if LONG else 25, deadline=None)
 @given(st.lists(ODD, min_size=1, max_size=5))
 def test_no_name_breaks_a_format(names: list[str]) -> None:
     graph = of_names(names)

@@ -16,6 +16,7 @@ from reconciler.render import changes, text
 from reconciler.render.difference import Line, between, fits, shift
 from reconciler.render.mask import Mask
 from tests.support.builders import SCOPE, env, kind, live, observed, resource
+from tests.support.long import LONG
 from tests.support.shown import as_html, as_markdown, as_text
 
 PLAIN = text.Paint(colour=False)
@@ -30,7 +31,7 @@ KINDS = {
         },
     )
 }
-STEADY = settings(deadline=None, max_examples=80)
+STEADY = settings(deadline=None, max_examples=80 if LONG else 40)
 
 LONG = "word " * 30
 PIECES = [
@@ -238,7 +239,7 @@ def differences(old: Any, new: Any, name: str) -> str:
     return "\n".join("  " * line.depth + line.sign + line.text for line in changes.lines(found.changes, Mask()))
 
 
-@settings(STEADY, max_examples=40)
+@settings(STEADY, max_examples=40 if LONG else 20)
 @given(VALUES, neighbours())
 def test_what_a_plan_does_not_find_equal_is_shown_otherwise(value: Any, pair: tuple[Any, Any]) -> None:
     """As above, with the canonical forms, and with the leaves that the plan compares."""

@@ -8,9 +8,10 @@ import boto3
 import pytest
 
 from tests.support.examples import Account
+from tests.support.long import LONG
 
 # with roles, profiles, service-linked roles, a repository, log groups, rules with targets, topics and policies
-EXAMPLES = ("genomics-array", "job-alerts", "custom-logging")
+EXAMPLES = ("genomics-array", "job-alerts", *(["custom-logging"] if LONG else []))
 PARTITIONS = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
 
@@ -32,7 +33,7 @@ def region(request: pytest.FixtureRequest, account: Account, monkeypatch: pytest
     ],
     indirect=["region"],
 )
-def test_three_examples_are_applied_and_left_alone(region: str, partition: str, account: Account) -> None:
+def test_examples_are_applied_and_left_alone(region: str, partition: str, account: Account) -> None:
     account.shell.account.change({"shuffle": 7})
     for name in EXAMPLES:
         plan = account.reconcile("plan", name, "--format", "json")

@@ -79,6 +79,7 @@ def write(folder: Path, content: str | bytes, name: str = "environment.yaml") ->
 HEAD = "environment: x\n"
 DEEP = 50_000 if LONG else 4_000
 LISTS, MAPPINGS = "[" * DEEP + "]" * DEEP, '{"a":' * DEEP + "1" + "}" * DEEP
+SECONDS = 60 if LONG else 4
 MANY = 3_900_000 if LONG else 60_000
 SEVERAL = 60_000 if LONG else 2_000
 FIFTY_MEGABYTES = "# and so on "  # written a megabyte at a time: no process of tests need hold it
@@ -115,19 +116,21 @@ TOO_MUCH: dict[str, str | bytes] = {
 }
 
 
-# Forks a process for every directory it is told, with a gigabyte and a minute of work: whatever takes more is ended by
-# the system. What each of them imports is imported once.
+# Forks a process for every directory it is told, with a gigabyte and so many seconds of work: whatever takes more is ended by
+# the system. What each of them imports is imported once, as something ordinary is validated first.
 BOUNDED = """
-import os, resource, sys
+import contextlib, gc, io, os, resource, sys
 import jsonschema, ruamel.yaml
 from reconciler import __main__
 from reconciler.cli import main
-from reconciler.cli.commands import validate
+with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(sys.stdout):
+    main.main(["validate", sys.argv[1]], leave=lambda code: None)
+gc.freeze()
 for folder in sys.stdin:
     child = os.fork()
     if not child:
         resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-        resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2])))
         os.chdir(folder.rstrip("\\n"))
         said = os.open("said", os.O_CREAT | os.O_WRONLY)
         os.dup2(said, 1), os.dup2(said, 2)
@@ -138,10 +141,12 @@ for folder in sys.stdin:
 
 
 @pytest.fixture(scope="module")
-def bounded() -> Iterator[Callable[[Path], tuple[int, str]]]:
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], tuple[int, str]]]:
     """Validates a directory within bounds: how it ended, and what it said."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", BOUNDED], stdin=pipe, stdout=pipe, text=True) as forking:
+    ordinary = tmp_path_factory.mktemp("ordinary")
+    write(ordinary, HEAD + "jobQueues: {q: {priority: many}}\npolicies: {p: {policyDocument: '{}'}}\n")
+    command, pipe = [sys.executable, "-c", BOUNDED, str(ordinary), str(SECONDS)], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as forking:
 
         def validate(folder: Path) -> tuple[int, str]:
             assert forking.stdin is not None and forking.stdout is not None

@@ -55,6 +55,8 @@ def install() -> None:
     ClientCreator._load_service_model = _load_service_model
     ClientCreator._create_client_class = _once_a_model(ClientCreator._create_client_class)
     hooks._PrefixTrie = _SharedTrie
+    registered = botocore.session.Session._register_builtin_handlers
+    botocore.session.Session._register_builtin_handlers = _registered_once(registered)
     hooks.accepts_kwargs = _once_a_function(hooks.accepts_kwargs)
     EventAliaser._alias_event_name = _once_a_name(EventAliaser._alias_event_name)
     spelt = botocore.useragent.sanitize_user_agent_string_component
@@ -141,6 +143,24 @@ class _SharedTrie(hooks._PrefixTrie):
         if node.get("owner") is self._owner:
             return node
         return {**node, "owner": self._owner, "children": {**node["children"]}, "values": copy(node["values"])}
+
+
+def _registered_once(register: Callable[..., None]) -> Callable[..., None]:
+    """Every session begins with the same hundred handlers: with a copy of those of the first."""
+    first: list[Any] = []
+
+    @wraps(register)
+    def registered(session: Any, events: Any) -> None:
+        emitter = events._emitter
+        if emitter._handlers._root["children"]:
+            register(session, events)
+            return
+        if not first:
+            register(session, events)
+            first.append(copy(emitter))
+        emitter.__dict__.update(copy(first[0]).__dict__, _lookup_cache={})
+
+    return registered
 
 
 def _once_where_calls_do_not_matter(construct: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,6 +7,7 @@ commands find without a socket in between; a line of JSON asks for a command, a 
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import os
@@ -64,6 +65,7 @@ def _main() -> None:
     from tests.support.shell import point_at
 
     prepared.install()
+    gc.set_threshold(50_000, 20, 25)  # as in the tests' own process, for the models of AWS
     account = Sandbox()
     server = account.serve(0)
     threading.Thread(target=server.serve_forever, daemon=True).start()

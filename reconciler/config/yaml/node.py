@@ -67,7 +67,7 @@ class PlainNode(Node):
     with expressions.
     """
 
-    __slots__ = ("_composed", "compose", "data", "known_mark", "sites", "values")
+    __slots__ = ("_composed", "_value", "compose", "data", "known_mark", "sites", "values")
 
     def __init__(
         self, data: Any, mark: tuple[str, int, int] | None, compose: Callable[[], Node], *, values: int, sites: Sites
@@ -79,6 +79,7 @@ class PlainNode(Node):
         self.size = values
         self.known_mark = mark
         self._composed: Node | None = None
+        self._value: Any = None
 
     @property
     def mark(self) -> Pos | tuple[str, int, int]:  # type: ignore[override]
@@ -89,9 +90,14 @@ class PlainNode(Node):
     def value(self) -> Any:
         """A mapping or list of such nodes, or a plain scalar."""
         data = self.data
-        if type(data) is dict:
-            return {name: self._member(name, item) for name, item in data.items()}
-        return [self._member(index, item) for index, item in enumerate(data)] if type(data) is list else data
+        if self._value is None:  # made once: who looks up the place of every member comes by each time
+            if type(data) is dict:
+                self._value = {name: self._member(name, item) for name, item in data.items()}
+            elif type(data) is list:
+                self._value = [self._member(index, item) for index, item in enumerate(data)]
+            else:
+                self._value = data
+        return self._value
 
     def composed(self) -> Node:
         """The same with the places of everything in it."""

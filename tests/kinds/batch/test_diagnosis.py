@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reconciler.kinds import discover
 from reconciler.model import Refused, Scope
 from reconciler.model.diagnosis import Certainty, Question
+from tests.support.long import LONG
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 ID = "0f0e0d0c-1111-4222-8333-444455556666"
@@ -938,7 +939,7 @@ def without(value, draw):
 KEPT = {"jobs", "jobId", "status"}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40 if LONG else 15, deadline=None)
 @given(st.data())
 def test_members_may_be_missing(data):
     """AWS leaves out members that have no value: whatever is missing, there is an answer."""

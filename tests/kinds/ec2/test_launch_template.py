@@ -28,6 +28,7 @@ from reconciler.model import (
     Verb,
 )
 from tests.support.histories import Door, History, Killed, Ticking
+from tests.support.long import across
 from tests.support.service_kinds import (
     OWNED,
     SOMETHING,
@@ -566,8 +567,7 @@ def test_every_member_arrives_and_comes_back(history):
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHL5mLT5UQjPPCbyYPbgkkOHyoh7xEsyVMt1S9RPDWXe a"
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("dies_at", range(3))
+@pytest.mark.parametrize(("dies_at", "after"), across(range(3), [False, True]))
 def test_a_killed_change_is_finished_with_one_version(history, dies_at, after):
     history.converge(stack(history, "ami-1"))
     history.converge(stack(history, "ami-2"))
