@@ -198,12 +198,11 @@ def _resource(
     if _lacks_values(raw):
         return None, found
     resource = _unchecked(address, raw, kind, lifecycle, extension.unknown_members)
-    at = raw.with_moved(kind.declared_at(raw.value)).at
     findings = list(kind.check(physical, _by_name(kind, address, physical, resource.props)))
     if len(physical) > kind.max_name and not any(finding.path == () for finding in findings):
         message = f"the name has {len(physical)} characters; {article(kind.name)} may have {kind.max_name}"
         findings.append(Finding((), message, "choose a shorter one", codes.OUT_OF_RANGE))
-    found += [as_problem(finding, address, at(finding.path)) for finding in findings]
+    found += [as_problem(finding, address, resource.at(finding.path)) for finding in findings]
     return resource, found
 
 
@@ -214,9 +213,13 @@ def _unchecked(
     value = names.without_name(raw.value, kind)
     given = {name: item for name, item in value.items() if name not in ("tags", "lifecycle")}
     props = kind.expanded(address.name, given)
-    tags = raw.value.get("tags", {})
     resource = Resource(
-        address=address, props=props, tags=tags, lifecycle=lifecycle, pos=raw.pos, unknown_members=unknown
+        address=address,
+        props=props,
+        tags=raw.value.get("tags", {}),
+        lifecycle=lifecycle,
+        pos=raw.with_moved(kind.declared_at(raw.value)).pos,
+        unknown_members=unknown,
     )
     references_in.remember(resource, given, raw.templates())
     return resource
