@@ -118,7 +118,7 @@ def _connected(*, region: str | None, endpoint: client.Endpoint | None = None, *
     """As a new process connects, with botocore's clients of commands before: to make them takes longer than most plans.
     Only where the environment has the keys itself, and no file has a say.
     """
-    settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    settings = {name: value for name, value in os.environ.items() if name.startswith(("AWS_", "RECONCILE_"))}
     files = [Path(os.environ["HOME"], ".aws"), *(Path(settings[name]) for name in settings if name.endswith("_FILE"))]
     if any(who.values()) or "AWS_ACCESS_KEY_ID" not in settings or any(path.exists() for path in files):
         return _connect(region=region, endpoint=endpoint, **who)
