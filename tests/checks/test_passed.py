@@ -15,6 +15,7 @@ from reconciler.checks.passed import Passed
 from reconciler.config import loader
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.kinds import discover
+from reconciler.kinds.scheduler import _schedule_checks
 from reconciler.model import Environment
 from reconciler.model.problems import Problem, Problems
 from reconciler.schema import registry
@@ -124,6 +125,28 @@ jobDefinitions:
 )
 def test_what_is_kept_of_a_resource(tmp_path: Path, more: str, passes: bool) -> None:
     assert passed_in(tmp_path, JOB + more, A="b")[1] is int(passes)
+
+
+def test_what_the_machine_decides_is_checked_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "env.yaml"
+    file.write_text(
+        "environment: t\nschedules:\n  s:\n    scheduleExpression: rate(1 hour)\n"
+        "    scheduleExpressionTimezone: Europe/Pariss\n    flexibleTimeWindow: {mode: 'OFF'}\n"
+        "    target: {arn: 'arn:aws:sqs:eu-west-1:123456789012:q', roleArn: 'arn:aws:iam::123456789012:role/r'}\n"
+    )
+    loaded = loader.load(file, environ={})
+    monkeypatch.setattr(_schedule_checks, "_time_zones", frozenset)
+    _, found, digests = judged(loaded, frozenset())
+    assert not found
+    monkeypatch.undo()
+    assert [problem.pos.line for problem in judged(loaded, digests)[1] if problem.pos] == [5]
+
+
+def test_no_value_of_the_tags_of_all_is_kept_that_a_resource_does_not_have(tmp_path: Path) -> None:
+    file = tmp_path / "env.yaml"
+    file.write_text(f'environment: t\ntags: {{a: "${{env:A}}"}}\n{JOB}    tags: {{a: b}}\n')
+    digests = [judged(loader.load(file, environ={"A": value}), frozenset())[2] for value in "xyb"]
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_the_name_the_tags_of_all_and_what_is_declared_decide(tmp_path: Path) -> None:
