@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache, partial
+from functools import partial
 from threading import Lock
 from typing import Any, Final
 
@@ -51,9 +51,14 @@ class _AsWritten(RestJSONParser):
         if shape.name in self._structures:
             return self._structures[shape.name]
         members: dict[str, tuple[str, Read | None]] = {}
-        read = self._structures[shape.name] = _reader(members)  # before its members, which may be of the same shape
+        names: set[str] = set()
+        made: list[tuple[str, Read]] = []
+        # before its members, which may be of the same shape
+        read = self._structures[shape.name] = _reader(members, names, made)
         for name, member in shape.members.items():
             members[member.serialization.get("name", name)] = (name, self._reads(member))
+        names.update(key for key, (name, _) in members.items() if key == name)
+        made += [(name, inner) for name, inner in members.values() if inner]
         return read
 
     def _reads(self, shape: Any) -> Read | None:
@@ -71,21 +76,14 @@ class _AsWritten(RestJSONParser):
         return whole
 
 
-def _reader(members: Mapping[str, tuple[str, Read | None]]) -> Read:
+def _reader(members: Mapping[str, tuple[str, Read | None]], names: set[str], made: Sequence[tuple[str, Read]]) -> Read:
     """What reads a structure; ``members`` are its members by their names in the JSON: the name in the model, and how
-    the value is read. They are all there when the first structure is read.
+    the value is read. ``names`` are those with the same name in both, ``made`` those whose value is not left as it is.
     """
-
-    @cache
-    def same() -> tuple[frozenset[str], Sequence[tuple[str, Read]]]:
-        """The members with the same name in both, and those whose value is not left as it is."""
-        names = frozenset(key for key, (name, _) in members.items() if key == name)
-        return names, [(name, inner) for name, inner in members.values() if inner]
 
     def read(value: Any) -> Any:
         if value is None:
             return None
-        names, made = same()
         if type(value) is dict and value.keys() <= names and None not in value.values():
             for name, inner in made:
                 if name in value:

@@ -6,7 +6,9 @@ fast anything is. Processes that tests start find the same account over HTTP.
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Any
 import pytest
 from botocore.httpsession import URLLib3Session
 
+from reconciler.account import client
 from reconciler.cli import main as cli
 from reconciler.sandbox import process
 from reconciler.sandbox.transport import responder
@@ -101,9 +104,30 @@ def point_at(account: Any, url: str, patch: pytest.MonkeyPatch) -> None:
     for name, value in process.environment(url).items():
         patch.setenv(name, value)
     straight_to(account, url, patch)
+    patch.setattr(client, "connect", _connected)
     patch.setattr("reconciler.operations.apply.WallClock", Ticking(account))
     patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=account.clock.advance))  # between two tries
     account.clock.speed = 0
+
+
+_connect = client.connect
+_CONNECTED: dict[tuple[Any, ...], client.AwsClient] = {}
+
+
+def _connected(*, region: str | None, endpoint: client.Endpoint | None = None, **who: Any) -> client.AwsClient:
+    """As a new process connects, with botocore's clients of commands before: to make them takes longer than most plans.
+    Only where the environment has the keys itself, and no file has a say.
+    """
+    settings = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    files = [Path(os.environ["HOME"], ".aws"), *(Path(settings[name]) for name in settings if name.endswith("_FILE"))]
+    if any(who.values()) or "AWS_ACCESS_KEY_ID" not in settings or any(path.exists() for path in files):
+        return _connect(region=region, endpoint=endpoint, **who)
+    key = (region, endpoint, *sorted(settings.items()))
+    if key not in _CONNECTED:
+        _CONNECTED[key] = _connect(region=region, endpoint=endpoint, **who)
+    found = copy.copy(_CONNECTED[key])
+    found.requests, found.on_exchange, found.skew = {}, None, 0.0
+    return found
 
 
 def straight_to(account: Any, url: str, patch: pytest.MonkeyPatch) -> None:
