@@ -50,8 +50,8 @@ def _digest(data: bytes) -> bytes:
 
 
 def _program() -> bytes:
-    """What is the same as long as this program and Python are: their versions and, of the files that decide what a check
-    finds, what Python itself looks at to see whether compiled code is still that of its source.
+    """What is the same as long as this program and Python are: their versions and, of the files that decide what a
+    check finds, what Python itself looks at to see whether compiled code is still that of its source.
     """
     package = Path(reconciler.__file__).parent
     tops = [registry.directory(), *(package / part for part in _DECIDE)]
