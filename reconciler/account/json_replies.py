@@ -52,13 +52,13 @@ class _AsWritten(RestJSONParser):
             return self._structures[shape.name]
         members: dict[str, tuple[str, Read | None]] = {}
         names: set[str] = set()
-        made: list[tuple[str, Read]] = []
+        inner: list[tuple[str, Read]] = []
         # before its members, which may be of the same shape
-        read = self._structures[shape.name] = _reader(members, names, made)
+        read = self._structures[shape.name] = _reader(members, names, inner)
         for name, member in shape.members.items():
             members[member.serialization.get("name", name)] = (name, self._reads(member))
         names.update(key for key, (name, _) in members.items() if key == name)
-        made += [(name, inner) for name, inner in members.values() if inner]
+        inner += [(name, each) for name, each in members.values() if each]
         return read
 
     def _reads(self, shape: Any) -> Read | None:
@@ -76,24 +76,24 @@ class _AsWritten(RestJSONParser):
         return whole
 
 
-def _reader(members: Mapping[str, tuple[str, Read | None]], names: set[str], made: Sequence[tuple[str, Read]]) -> Read:
+def _reader(members: Mapping[str, tuple[str, Read | None]], names: set[str], inner: Sequence[tuple[str, Read]]) -> Read:
     """What reads a structure; ``members`` are its members by their names in the JSON: the name in the model, and how
-    the value is read. ``names`` are those with the same name in both, ``made`` those whose value is not left as it is.
+    the value is read. ``names`` are those with the same name in both, ``inner`` those whose value is not left as it is.
     """
 
     def read(value: Any) -> Any:
         if value is None:
             return None
         if type(value) is dict and value.keys() <= names and None not in value.values():
-            for name, inner in made:
+            for name, each in inner:
                 if name in value:
-                    value[name] = inner(value[name])
+                    value[name] = each(value[name])
             return value  # as it came from the JSON; no one else has it
         found: dict[str, Any] = {}
         for key, item in value.items() if members else ():
             if item is not None and (member := members.get(key)):
-                name, each = member
-                found[name] = item if each is None else each(item)
+                name, of_member = member
+                found[name] = item if of_member is None else of_member(item)
         return found
 
     return read

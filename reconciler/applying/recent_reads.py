@@ -45,10 +45,11 @@ class RecentReads:
             section = self._sections.setdefault(kind.section, _Section())
         rest = kind.read_many.rest if kind.read_many else None
         with section.lock:
-            found = self._shared(kind, wanted, planned, section)
+            found, began = self._shared(kind, wanted, planned, section), section.began
             self.pending.get(kind.section, {}).pop(wanted, None)
         if found is not None and rest is not None:
             found = [live for one in found if (live := self._drive(rest(one)))]
+            found = found if self.now() <= began + FRESH else None  # these reads may have been throttled
         if found is not None and {live.physical for live in planned} <= {live.physical for live in found}:
             return found
         return [live for name in names(kind, planned) for live in self.by_name(kind, name, planned[0].props)]

@@ -122,7 +122,7 @@ def _each(
             if passed and passed.before(address, raw, kind, physical, loaded.tags):
                 resource: Resource | None = _unchecked(address, raw, kind, Lifecycle(), EMPTY)
             else:
-                resource, problems = _resource(address, raw, kind, schemas, loaded.tags, physical)
+                resource, problems = _resource(address, raw, kind, schemas, loaded.tags, physical, passed)
                 if passed and (problems or resource is None or resource.unknown_members):
                     passed.not_now(address)
                 if loaded.missing is Missing.VALUES:
@@ -176,6 +176,7 @@ def _resource(
     schemas: Schemas,
     common: Mapping[str, Any],
     physical: str,
+    passed: Passed | None,
 ) -> tuple[Resource | None, list[Problem]]:
     at = raw.at
     if (value := names.without_name(raw.value, kind)) is not raw.value:
@@ -188,6 +189,8 @@ def _resource(
     if found and any(problem.code is codes.WRONG_TYPE for problem in found):
         raw = replace(raw, value=schemas.with_texts(address.section, raw.value))
         found = validate(raw.value)
+        if passed:  # the check has changed what is declared
+            passed.not_now(address)
     found += tag_problems(address, raw, kind)
     found += unused_tags(address, raw, kind, common)
     found += _foreign_expressions(address, raw)

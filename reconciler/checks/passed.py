@@ -1,6 +1,6 @@
 """Resources that passed their own checks before, which need not be made again.
 
-What a resource's own checks find depends on what it declares, its names, the tags of the environment, and this program
+What a resource's own checks find depends on what it declares, its names, which tags are its own, and this program
 alone, so a resource in which an earlier run of the same program found nothing at all has nothing now. What depends on
 other resources, and whatever was found, is checked each time.
 """
@@ -33,12 +33,14 @@ class Passed:
         self, address: Address, raw: DeclaredResource, kind: Kind, physical: str, common: Mapping[str, Any]
     ) -> bool:
         """Whether the resource has passed. Nothing is kept of one that may hold a secret, or that names members of
-        which another program (botocore) knows whether they exist.
+        which another program (botocore) knows whether they exist, nor where a check looks at more than the resource.
         """
-        if raw.env or "lifecycle" in raw.value or _holds_secrets(kind):
+        if raw.env or "lifecycle" in raw.value or kind.check_looks_around or _holds_secrets(kind):
             return False
+        tags = raw.value.get("tags")
+        own = [name for name in tags if tags[name] != common.get(name)] if isinstance(tags, Mapping) else []
         # repr differs for whatever a check could distinguish: 1 and "1", the order of members, the parts of a text
-        whole = repr((address.section, address.name, physical, common, raw.value))
+        whole = repr((address.section, address.name, physical, own, raw.value))
         digest = blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=SIZE).digest()
         self._seen[address] = digest
         if digest in self.earlier:

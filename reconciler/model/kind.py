@@ -233,6 +233,8 @@ class Kind:
     normalize: Callable[[Live, Want], tuple[Json, Json]] | None = None
     #: What AWS would refuse about a declaration by itself. References are unresolved: a value may be a Template.
     check: Callable[[str, Json], Iterable[Finding]] = _nothing
+    #: Whether ``check`` looks at the machine (its time zones): what passed in an earlier run may not pass in this one.
+    check_looks_around: bool = False
     #: What AWS would refuse about a declaration together with others, which are found through ``declared``.
     relations: Callable[[Resource, Declared], Iterable[Finding]] = _nothing
     #: What a change means for running jobs, for people to read before they agree.

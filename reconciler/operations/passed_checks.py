@@ -50,12 +50,12 @@ def _digest(data: bytes) -> bytes:
 
 
 def _program() -> bytes:
-    """What is the same as long as this program and Python are: of the files that decide what a check finds, what Python
-    itself looks at to see whether compiled code is still that of its source.
+    """What is the same as long as this program and Python are: their versions and, of the files that decide what a
+    check finds, what Python itself looks at to see whether compiled code is still that of its source.
     """
     package = Path(reconciler.__file__).parent
     tops = [registry.directory(), *(package / part for part in _DECIDE)]
-    found = [sys.version, *(line for top in tops for line in _files(os.fspath(top)))]
+    found = [sys.version, reconciler.__version__, *(line for top in tops for line in _files(os.fspath(top)))]
     return _digest(os.fsencode("\n".join(found)))
 
 

@@ -193,6 +193,12 @@ def test_what_only_each_by_itself_shows_is_read_by_itself() -> None:
     assert [told("b"), told("c")] == [f"the tags of b changed{SINCE}", ""]
     assert account.asked == [("List", "abcdef"), ("Tags", "a"), ("Tags", "b"), ("Tags", "c"), ("Describe", "c")]
 
+    account.takes = FRESH + 1  # meanwhile what was read of all has become too old
+    account.put("e", power=2)
+    assert told("e") == f"power of e changed{SINCE}"
+    assert account.asked[5:] == [("Tags", "e"), ("Describe", "e")]
+
+    account.takes = 0
     account.refuses = frozenset({"Tags"})
     with pytest.raises(Unreadable):
         told("d")

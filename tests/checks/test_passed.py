@@ -15,6 +15,7 @@ from reconciler.checks.passed import Passed
 from reconciler.config import loader
 from reconciler.config.loader import DeclaredResource, LoadedEnvironment
 from reconciler.kinds import discover
+from reconciler.kinds.scheduler import _schedule_checks
 from reconciler.model import Environment
 from reconciler.model.problems import Problem, Problems
 from reconciler.schema import registry
@@ -63,6 +64,8 @@ def test_an_example_is_the_same_environment_each_time() -> None:
 def odd(value: Any) -> Iterator[Any]:
     """``value`` with each part of it, in turn, replaced by something similar, or removed."""
     yield from (str(value), None, [value], f"{value} ", [], {})
+    if isinstance(value, str) and value.isdecimal():
+        yield int(value)
     if isinstance(value, bool | int):
         yield from (float(value), not value, bool(value), int(value))
     for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
@@ -82,7 +85,8 @@ def test_whatever_changes_is_checked(section: str) -> None:
         for value in islice(odd(example), 0, None, 1 if LONG else 17):
             if isinstance(value, dict):
                 changed = replace(sound, sections={section: {"x": replace(raw, value=value)}})
-                assert judged(changed, digests)[:2] == judged(changed, frozenset())[:2]
+                env, found, own = judged(changed, frozenset())
+                assert judged(changed, digests | own)[:2] == (env, found)
 
 
 def passed_in(directory: Path, text: str, **environ: str) -> tuple[tuple[Problem, ...], int]:
@@ -112,6 +116,8 @@ jobDefinitions:
         ('      environment: [{name: A, value: "${env:A}"}]\n', False),
         ("      environment: [{name: DB_PASSWORD, value: hunter22}]\n", False),
         ("      command: [run, --password=hunter22]\n", False),
+        # taken as text: what is declared is not what it stands for
+        ("      environment: [{name: A, value: 8}]\n", False),
         # whether a path exists may depend on the installed botocore
         ("    lifecycle: {ignoreChanges: [timeout]}\n", False),
         ("      readonlyRootFilesystem: true\n      privileged: yes please\n", False),
@@ -119,6 +125,28 @@ jobDefinitions:
 )
 def test_what_is_kept_of_a_resource(tmp_path: Path, more: str, passes: bool) -> None:
     assert passed_in(tmp_path, JOB + more, A="b")[1] is int(passes)
+
+
+def test_what_the_machine_decides_is_checked_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "env.yaml"
+    file.write_text(
+        "environment: t\nschedules:\n  s:\n    scheduleExpression: rate(1 hour)\n"
+        "    scheduleExpressionTimezone: Europe/Pariss\n    flexibleTimeWindow: {mode: 'OFF'}\n"
+        "    target: {arn: 'arn:aws:sqs:eu-west-1:123456789012:q', roleArn: 'arn:aws:iam::123456789012:role/r'}\n"
+    )
+    loaded = loader.load(file, environ={})
+    monkeypatch.setattr(_schedule_checks, "_time_zones", frozenset)
+    _, found, digests = judged(loaded, frozenset())
+    assert not found
+    monkeypatch.undo()
+    assert [problem.pos.line for problem in judged(loaded, digests)[1] if problem.pos] == [5]
+
+
+def test_no_value_of_the_tags_of_all_is_kept_that_a_resource_does_not_have(tmp_path: Path) -> None:
+    file = tmp_path / "env.yaml"
+    file.write_text(f'environment: t\ntags: {{a: "${{env:A}}"}}\n{JOB}    tags: {{a: b}}\n')
+    digests = [judged(loader.load(file, environ={"A": value}), frozenset())[2] for value in "xyb"]
+    assert digests[0] == digests[1] != digests[2]
 
 
 def test_the_name_the_tags_of_all_and_what_is_declared_decide(tmp_path: Path) -> None:

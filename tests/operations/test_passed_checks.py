@@ -99,6 +99,8 @@ def test_the_program_is_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         seen.append(passed_checks._program())
     (top / "kinds" / "__pycache__" / "two.pyc").write_text("2")
     assert passed_checks._program() == seen[-1]
+    monkeypatch.setattr(passed_checks.reconciler, "__version__", "9")
+    seen.append(passed_checks._program())
     assert len({*seen}) == len(seen)
 
 

@@ -359,6 +359,7 @@ KIND = Kind(
     max_name=scheduler.MAX_NAME,
     expand=expand,
     check=check,
+    check_looks_around=True,
     relations=relations,
     disruption=disruption,
 )
