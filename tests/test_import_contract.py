@@ -22,8 +22,8 @@ SERVICES = {
 PURE = ("planning", "checks", "config", "schema", "kinds", "model", "render")
 # the process's surroundings; paths are only taken apart
 OUTSIDE = {"environ", "getenv", "putenv", "system", "popen", "times", "getpid", "urandom", "kill", "fork"}
-# where botocore finds models beside its own, and where `profile:` and ${env:...} are read; a name no other process has
-ALLOWED = {"schema/aws_model.py": {"environ"}, "config/cache_files.py": {"getpid"}}
+# where botocore finds models beside its own, and where `profile:` and ${env:...} are read
+ALLOWED = {"schema/aws_model.py": {"environ"}}
 
 
 @pytest.mark.parametrize(

@@ -46,13 +46,16 @@ def _user(mine: os.stat_result) -> int:
 
 def write(path: Path, data: bytes) -> None:
     """Replace the file in one step: other runs may be reading it. Raises OSError."""
+    import tempfile  # noqa: PLC0415  (few runs write anything)
+
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
+    handle, part = tempfile.mkstemp(
+        dir=path.parent, prefix="."
+    )  # containers that share a volume share process ids, too
     try:
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
-        part.replace(path)
+        Path(part).replace(path)
     except BaseException:
-        part.unlink(missing_ok=True)
+        Path(part).unlink(missing_ok=True)
         raise

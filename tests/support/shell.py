@@ -122,7 +122,7 @@ def _connected(*, region: str | None, endpoint: client.Endpoint | None = None, *
     files = [Path(os.environ["HOME"], ".aws"), *(Path(settings[name]) for name in settings if name.endswith("_FILE"))]
     if any(who.values()) or "AWS_ACCESS_KEY_ID" not in settings or any(path.exists() for path in files):
         return _connect(region=region, endpoint=endpoint, **who)
-    key = (region, endpoint, *sorted(settings.items()))
+    key = (region, endpoint, client.service_models.shared, *sorted(settings.items()))
     if key not in _CONNECTED:
         _CONNECTED[key] = _connect(region=region, endpoint=endpoint, **who)
     found = copy.copy(_CONNECTED[key])
