@@ -168,9 +168,11 @@ class TargetChecker:
         """References of a resource to its own attributes that AWS assigns when it creates the resource."""
         if not kind.assigned_by_aws:
             return
-        late = {path for name, ref in kind.refs.items() if ref.late for path, _ in values_at(resource.props, name)}
         for path, part in references.references(references.expressions(resource)):
-            if part.address == resource.address and part.attr in kind.assigned_by_aws and path not in late:
+            if part.address != resource.address or part.attr not in kind.assigned_by_aws:
+                continue
+            late = (at for name, ref in kind.refs.items() if ref.late for at, _ in values_at(resource.props, name))
+            if path not in late:
                 message = f"AWS assigns {part.text} when it creates the resource, so the resource cannot refer to it"
                 yield Finding(path, message, "remove the reference")
 

@@ -160,7 +160,9 @@ class ReferenceChecker:
         for path, ref, name in references.plain_names(resource, self.kinds[resource.address.section]):
             if name in self.loaded.misplaced:
                 continue
-            if any(name in self.loaded.sections.get(section, ()) for section in ref.sections):
+            if name in self.loaded.sections.get(ref.section, ()):
+                continue  # as most are
+            if any(name in self.loaded.sections.get(section, ()) for section in ref.also):
                 continue
             noun = self.kinds[ref.section].name if ref.section in self.kinds else ref.section
             message = f'no {noun} "{name}" is declared here; reconcile looks for it in the account'

@@ -283,9 +283,7 @@ def fill(value: Any, world: ResolutionContext) -> Any:
 def _named(
     ref: Ref, name: str, resource: Resource, path: Path, kinds: Kinds, world: ResolutionContext, problems: list[Problem]
 ) -> Any:
-    attrs = _first(world.declared(Address(section, name)) for section in ref.sections)
-    if attrs is None:
-        attrs = _first(world.existing.get((section, name)) for section in ref.sections)
+    attrs = _attributes(ref, name, world)
     if attrs is not None and ref.attr in attrs:
         return attrs[ref.attr]
     if unseen := next((section for section in ref.sections if (section, name) in world.unseen), ""):
@@ -310,9 +308,13 @@ def _named(
     return name
 
 
-def _first(found: Iterable[Mapping[str, Any] | None]) -> Mapping[str, Any] | None:
-    """The first that there is."""
-    return next((one for one in found if one is not None), None)
+def _attributes(ref: Ref, name: str, world: ResolutionContext) -> Mapping[str, Any] | None:
+    """The attributes of the first that the name can mean: a declared resource, else one in the account."""
+    for section in ref.sections:
+        if (found := world.declared(Address(section, name))) is not None:
+            return found
+    existing = (world.existing.get((section, name)) for section in ref.sections)
+    return next((one for one in existing if one is not None), None)
 
 
 def _filled(value: Template, resource: Resource, path: Path, world: ResolutionContext, problems: list[Problem]) -> Any:
