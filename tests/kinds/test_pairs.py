@@ -24,7 +24,7 @@ WHOLE = names(
     "computeEnvironments jobQueues jobDefinitions SecurityGroups KeyPairs repositories logGroups schedulingPolicies"
     " serviceEnvironments LaunchTemplates LaunchTemplateVersions PlacementGroups"
 )
-every_third_pair = pytest.mark.parametrize("pair", some(pairs(), 3), ids=str)
+every_fifth_pair = pytest.mark.parametrize("pair", some(pairs(), 5), ids=str)
 SECTIONS = sorted({pair.section for pair in pairs()})
 
 
@@ -69,7 +69,7 @@ def seen(pair, env, replies):
     return [*(tuple(problem.path.split(".")) for problem in problems), *(differences(found[0]) if found else ())]
 
 
-@every_third_pair
+@every_fifth_pair
 def test_every_change_is_seen_where_it_is(pair, tmp_path):
     env, _ = environment(pair, tmp_path)
     unseen = []
@@ -118,7 +118,7 @@ def excused(spot: Spot, items: list) -> bool:
     return False
 
 
-@every_third_pair
+@every_fifth_pair
 def test_one_item_more_or_less_is_seen(pair, tmp_path):
     env, _ = environment(pair, tmp_path)
 

@@ -73,6 +73,7 @@ def written(folder: Path, name: str) -> Path:
     return place
 
 
+@pytest.mark.long
 def test_two_accounts_are_planned_at_the_same_time(sandbox_url: str, elsewhere: str, tmp_path: Path) -> None:
     urls = {"west": sandbox_url, "east": elsewhere}
     places = {name: written(tmp_path, name) for name in ACCOUNTS}

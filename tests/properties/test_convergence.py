@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.histories import Door, History, Killed
 from tests.support.long import LONG
 
-EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "100" if LONG else "3"))
+EXAMPLES = int(os.environ.get("CONVERGENCE_EXAMPLES", "100" if LONG else "2"))
 
 
 def maybe(value: Any) -> Any:

@@ -33,7 +33,7 @@ def tried() -> dict[tuple[str, str], list[Pair]]:
     return by_sections
 
 
-@pytest.mark.parametrize("sections", some(REFERENCES, 4), ids="-".join)
+@pytest.mark.parametrize("sections", some(REFERENCES, 6), ids="-".join)
 def test_two_changes_that_plan_alone_plan_together(sections: tuple[str, str], tmp_path: Path) -> None:
     found = [(pair, pair.problems()) for pair in tried()[sections]]
 

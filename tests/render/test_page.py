@@ -396,6 +396,7 @@ def test_keys_reach_everything_in_order(browser: Browser) -> None:
     quiet(browser)
 
 
+@pytest.mark.long
 def test_print_has_everything(browser: Browser) -> None:
     browser.window(media="print")
     measure = shown(browser, views.many(30))

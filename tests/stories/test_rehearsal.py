@@ -202,6 +202,7 @@ def test_from_the_first_push_to_the_merge(github: GitHub) -> None:
     assert "\nDone in " in github.api.comments[3][1]["body"]
 
 
+@pytest.mark.long
 def test_a_plan_that_no_longer_holds_is_made_anew(github: GitHub) -> None:
     git(github.work, "checkout", "-q", "-b", "more")
     head = github.push("more", {"environments/base/groups.yaml": GROUPS % 14})
