@@ -51,8 +51,10 @@ def by_address(loaded: LoadedEnvironment) -> Mapping[str, frozenset[str]]:
 
 
 def _of_resource(value: Mapping[str, Any]) -> list[Any]:
-    lifecycle = value.get("lifecycle") if "lifecycle" in value else None
-    rules = lifecycle.get(RULES) if lifecycle and isinstance(lifecycle, Mapping) else None
+    if "lifecycle" not in value:
+        return []
+    lifecycle = value["lifecycle"]
+    rules = lifecycle.get(RULES) if isinstance(lifecycle, Mapping) else None
     return rules if isinstance(rules, list) else []
 
 

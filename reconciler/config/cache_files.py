@@ -49,9 +49,8 @@ def write(path: Path, data: bytes) -> None:
     import tempfile  # noqa: PLC0415  (few runs write anything)
 
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(
-        dir=path.parent, prefix="."
-    )  # containers that share a volume share process ids, too
+    # A name of its own: containers that share a volume have the same process ids, too
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

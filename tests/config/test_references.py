@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,11 @@ def test_what_a_resource_refers_to(props: dict[str, Any], targets: list[Address]
     assert [use.target for use in references.dependencies(node(**props), KINDS, DECLARED)] == targets
 
 
+def test_a_name_means_the_first_that_is_declared() -> None:
+    both = {**DECLARED, Address("nodes", "box"): None}
+    assert [use.target for use in references.dependencies(node(any="box"), KINDS, both)] == [BOX]
+
+
 def test_what_is_declared_as_a_dependency_is_one_and_tags_may_name_some() -> None:
     after = node(Lifecycle(depends_on=(BOX, Address("boxes", "elsewhere"))))
     tagged = Resource(address=A, props={}, tags=parsed({"x": "${nodes.b.name}"}))
@@ -116,6 +122,12 @@ def test_only_what_belongs_to_the_account_is_looked_for_by_its_arn() -> None:
     assert [*references.shared_to_find(node(next=here), kinds, SCOPE)] == [(("links", "l"), ("next",))]
     assert [*references.shared_to_find(node(next=abroad), kinds, SCOPE)] == []
     assert [*references.shared_to_find(node(next=ARN), kinds, SCOPE)] == []
+
+
+def test_what_belongs_to_the_account_is_another_thing_in_another_account() -> None:
+    kinds, one = {**KINDS, "links": SHARED}, node(next=f"arn:aws:x:eu-west-1:{SCOPE.account}:link/l")
+    assert references.shared_to_find(one, kinds, SCOPE)
+    assert references.shared_to_find(one, kinds, replace(SCOPE, account="210987654321")) == []
 
 
 # --- the values that replace them ------------------------------------------------------------------------------------
