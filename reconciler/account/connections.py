@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from reconciler.account import client as aws
 from reconciler.account.client import AwsClient, Endpoint
@@ -28,7 +28,12 @@ class Connections:
         self._share_reads = share_reads
         self._known: dict[_Key, tuple[AwsClient, Scope]] = {}
         self._locks: dict[_Key, threading.Lock] = {}
+        self._expected: dict[_Key, list[str]] = {}
         self._lock = threading.Lock()
+
+    def expect(self, environment: str, **place: Any) -> None:
+        """``environment`` will be connected with the same arguments: shared reads ask for it with others, too."""
+        self._expected.setdefault(_key(**place), []).append(environment)
 
     def connect(
         self,
@@ -40,14 +45,15 @@ class Connections:
         endpoint: Endpoint | None = None,
     ) -> tuple[AwsClient, Scope]:
         """As :func:`.client.connect` and :func:`.client.identity`."""
-        key = (region, profile, tuple(sorted((role or EMPTY).items())), endpoint)
+        key = _key(region=region, profile=profile, role=role, endpoint=endpoint)
         with self._lock:
             once = self._locks.setdefault(key, threading.Lock())
         with once:  # the others of its account wait for it, those of other accounts do not
             found = self._known.pop(key, None)
             if found is None:
                 client = aws.connect(region=region, profile=profile, role=role, endpoint=endpoint)
-                client = SharingClient(client) if self._share_reads else client
+                if self._share_reads:
+                    client = SharingClient(client, expected=self._expected.setdefault(key, []))
                 found = client, aws.identity(client, environment)
             with self._lock:
                 self._known[key] = found  # as the last, since it is used last
@@ -55,3 +61,13 @@ class Connections:
                     del self._known[next(iter(self._known))]
         client, scope = found
         return client, replace(scope, environment=environment)
+
+
+def _key(
+    *,
+    region: str | None,
+    profile: str | None = None,
+    role: Mapping[str, str] | None = None,
+    endpoint: Endpoint | None = None,
+) -> _Key:
+    return region, profile, tuple(sorted((role or EMPTY).items())), endpoint

@@ -162,14 +162,18 @@ def connect(
 
     shared = connections or Connections()
     env = loaded.env
-    region = env.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
-    if endpoint:
-        client, scope = shared.connect(env.name, region=env.region or endpoint.region, role=env.role, endpoint=endpoint)
-    else:
-        client, scope = shared.connect(env.name, region=region, profile=env.profile, role=env.role)
+    client, scope = shared.connect(env.name, **place(env, environ, endpoint))
     if wrong := safety_rails.account(scope.account, env):
         raise Problems(wrong, exit_code=RAIL)
     return Session(loaded, scope, client, environ)
+
+
+def place(env: Environment, environ: Mapping[str, str], endpoint: Endpoint | None) -> dict[str, Any]:
+    """Where an environment is, as :class:`.Connections` is told."""
+    if endpoint:
+        return {"region": env.region or endpoint.region, "role": env.role, "endpoint": endpoint}
+    region = env.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    return {"region": region, "profile": env.profile, "role": env.role}
 
 
 def sandbox_endpoint(env: Environment, environ: Mapping[str, str], *, asked: bool) -> Endpoint | None:

@@ -78,6 +78,7 @@ def check_all(
     """The results, in the order of ``locations``; ``done`` is called with each as soon as there is one, by one thread
     at a time, and so is ``kept``, with its index, which returns what is kept of it.
     """
+    settings = replace(settings, environ=dict(settings.environ))  # that of the process is slow, and is asked often
     results: list[Checked | None] = [None] * len(locations)
     lock, stop, connections = threading.Lock(), threading.Event(), Connections(share_reads=True)
 
@@ -186,6 +187,7 @@ class _Check:
     name: str = ""
     scope: Scope | None = None
     env: Environment | None = None
+    endpoint: Endpoint | None = None
     mask: Mask = field(default_factory=Mask)
     problems: tuple[Problem, ...] = ()
     exit_code: int = ERROR
@@ -208,6 +210,9 @@ class _Check:
         found = session.read(self.location, self.settings.environ, strict=True, given=self.settings.given)
         self.env, self.name = found.env, found.env.name
         self.mask |= found.mask
+        self.endpoint = self.settings.endpoint(found.env)
+        place = session.place(found.env, self.settings.environ, self.endpoint)
+        self.connections.expect(found.env.name, **place)
         return found
 
     def checked(self, loaded: Loaded) -> Checked:
@@ -242,10 +247,10 @@ class _Check:
         )
 
     def _checked(self, loaded: Loaded) -> Checked:
-        endpoint = self.settings.endpoint(loaded.env)
-        account = session.connect(loaded, self.settings.environ, endpoint=endpoint, connections=self.connections)
+        settings, connections = self.settings, self.connections
+        account = session.connect(loaded, settings.environ, endpoint=self.endpoint, connections=connections)
         self.scope = account.scope
-        reads, began = max(2, READS // self.settings.parallelism), session.now_at(account)
+        reads, began = max(2, READS // settings.parallelism), session.now_at(account)
         try:
             planned = session.make_plan(account, Options(), parallelism=reads)
         except pipeline.RailRefusal as refusal:  # the account was read: what apply would refuse to do is drift
