@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from reconciler.account.reader import Reader
+from reconciler.account.reader import Reader, bounded
 from reconciler.config import references
 from reconciler.kinds import discover
 from reconciler.model import (
@@ -21,6 +21,7 @@ from reconciler.model import (
     Observed,
     Options,
     Query,
+    Reads,
     Resource,
     Scope,
     Sought,
@@ -61,25 +62,29 @@ def observe(
     """
     declared = frozenset((*(section for section, names in sought.items() if names), *later))
 
-    def everything(section: str) -> Callable[[], _SectionRead]:
-        def read() -> _SectionRead:
-            names = later[section]() if section in later else sought.get(section, ())
-            query = Query(scope=scope, sought=names, owned=True, declared=declared)
-            return _read_section(reader, kinds[section], query)
+    def everything(section: str, names: tuple[Sought, ...]) -> Reads[_SectionRead]:
+        query = Query(scope=scope, sought=names, owned=True, declared=declared)
+        return _read_section(kinds[section], query)
 
-        return read
-
-    def by_name(section: str, name: str) -> Callable[[], _SectionRead]:
+    def by_name(section: str, name: str) -> Reads[_SectionRead]:
         query = Query(scope=scope, sought=(Sought(name),), declared=declared, brief=True)
-        return lambda: _SectionRead(reader.drive(kinds[section].read(query)))
+        return _SectionRead((yield from bounded(kinds[section].read(query))))
 
-    jobs: dict[Any, Callable[[], _SectionRead]] = {section: everything(section) for section in kinds}
-    jobs |= {(section, name): by_name(section, name) for section, name in referenced}
+    def begun_later(section: str) -> Callable[[], Reads[_SectionRead]]:
+        return lambda: everything(section, later[section]())
+
+    reads: dict[Any, Reads[_SectionRead]] = {
+        section: everything(section, sought.get(section, ())) for section in kinds if section not in later
+    }
+    reads |= {(section, name): by_name(section, name) for section, name in referenced}
     lives: dict[str, tuple[Live, ...]] = {}
     existing: dict[tuple[str, str], Mapping[str, str] | None] = {}
     unreadable: dict[tuple[str, str], Unreadable] = {}
     partial: dict[str, tuple[Unreadable, ...]] = {}
-    for key, found in reader.run_all(jobs).items():
+    results = reader.read_all(reads, {section: begun_later(section) for section in later})
+    keys: list[Any] = [*kinds, *referenced]
+    for key in keys:
+        found = results[key]
         if isinstance(found, Unreadable) and not isinstance(key, str):
             if not kinds[key[0]].shared:  # given by its ARN: only whether it exists is not known
                 unreadable[key] = found
@@ -95,27 +100,27 @@ def observe(
     return Observed(lives=lives, existing=existing, unreadable=unreadable, partial=partial)
 
 
-def _read_section(reader: Reader, kind: Kind, query: Query) -> _SectionRead:
+def _read_section(kind: Kind, query: Query) -> Reads[_SectionRead]:
     """What ``query`` finds: with the tag index, else without it, else by name, else each name by itself."""
     refused: list[Unreadable] = []
     try:
-        return _SectionRead(reader.drive(kind.read(query)))
+        return _SectionRead((yield from bounded(kind.read(query))))
     except Unreadable as error:
         refused.append(error)
     if refused[0].call.service == INDEX:
         try:
-            return _SectionRead(reader.drive(kind.read(replace(query, indexed=False))))
+            return _SectionRead((yield from bounded(kind.read(replace(query, indexed=False)))))
         except Unreadable as error:
             refused.append(error)
     named = replace(query, owned=False)
     try:
-        return _SectionRead(reader.drive(kind.read(named)), tuple(refused))
+        return _SectionRead((yield from bounded(kind.read(named))), tuple(refused))
     except Unreadable as error:
         refused.append(error)
-    return _read_each(reader, kind, named, tuple(refused))
+    return (yield from _read_each(kind, named, tuple(refused)))
 
 
-def _read_each(reader: Reader, kind: Kind, query: Query, refused: tuple[Unreadable, ...]) -> _SectionRead:
+def _read_each(kind: Kind, query: Query, refused: tuple[Unreadable, ...]) -> Reads[_SectionRead]:
     """Each of the sought names by itself, since a policy may allow only some of them.
 
     Where AWS refuses the first ``GIVE_UP_AFTER``, the others are not tried.
@@ -126,7 +131,7 @@ def _read_each(reader: Reader, kind: Kind, query: Query, refused: tuple[Unreadab
         if number == len(unreadable) == GIVE_UP_AFTER:
             return _SectionRead(lives, refused, unreadable | {one.name: refused[-1] for one in query.sought[number:]})
         try:
-            lives += reader.drive(kind.read(replace(query, sought=(sought,))))
+            lives += yield from bounded(kind.read(replace(query, sought=(sought,))))
         except Unreadable as error:
             unreadable[sought.name] = error
     once = {(live.physical, *sorted(live.attrs.items())): live for live in lives}

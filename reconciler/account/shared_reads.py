@@ -71,6 +71,21 @@ class SharingClient(AwsClient):
             self._fulfil(key, future, super().call, call)
         return future.result()
 
+    def kept(self, call: Call) -> Reply | None:
+        """The reply to ``call`` where it is there already: no thread need wait for it."""
+        if not call.all_pages or not call.operation.startswith(READS):
+            return None
+        owner = _one_owner(call)
+        with self._sharing:
+            if owner and len(self._expected) > 1:
+                taken = self._taken.get(self._key(_with_owners(call, owner[0], ())))
+                there = taken.of.get(owner[1]) if taken else None
+            else:
+                there = self._shared.get(self._key(call))
+        if there is None or not there[1].done() or self._now() - there[0] > KEPT or there[1].exception():
+            return None
+        return self.call(call)
+
     def _key(self, call: Call) -> str:
         return f"{self.session.region_name} {call}{compact(dict(call.params))}"  # in_region shares what is known
 
@@ -132,7 +147,7 @@ class SharingClient(AwsClient):
 
 def _one_owner(call: Call) -> tuple[str, str] | None:
     """The key and the value of the one tag that a call of the index is about; None for any other call."""
-    filters = call.params.get("TagFilters", ()) if call.operation == "GetResources" else ()
+    filters: Any = call.params.get("TagFilters", ()) if call.operation == "GetResources" else ()
     if len(filters) != 1 or len(filters[0].get("Values", ())) != 1:
         return None
     return filters[0]["Key"], filters[0]["Values"][0]
