@@ -24,11 +24,13 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import crowd, estate
+from benchmarks.build import build
 from benchmarks.peak import RUN
 from reconciler.sandbox.clock import Clock
 from reconciler.sandbox.process import environment
@@ -61,10 +63,15 @@ class Account:
         self.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as for an installed program, whose modules are compiled
 
     def cost(
-        self, module: Sequence[str], *, delay: float = 0, started: Callable[[int], object] = lambda _: None
+        self,
+        module: Sequence[str],
+        *,
+        delay: float = 0,
+        started: Callable[[int], object] = lambda _: None,
+        codes: Collection[int] = (0, 2),
     ) -> Cost:
         """Run ``module`` with arguments; each call takes ``delay`` seconds more, and ``started`` gets the id of the
-        process. Raises RuntimeError where it fails.
+        process. Raises RuntimeError where it does not end with one of the exit codes ``codes``.
         """
         self.sandbox.calls.clear()
         self.sandbox.faults.clear()
@@ -83,7 +90,7 @@ class Account:
             _, status, usage = os.wait4(process.pid, 0)
             took = time.monotonic() - began
             process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode not in (0, 2):
+            if process.returncode not in codes:
                 raise RuntimeError(f"{module} ended with {process.returncode}: {said.decode()[-2000:]}")
             peak = int(memory.read()) / 1024
         made = Counter(f"{record.service}:{record.operation}" for record in self.sandbox.calls)
@@ -104,27 +111,37 @@ class Account:
         self.server.server_close()
 
 
-def measured(n: int, mode: str) -> Mapping[str, tuple[Cost, Cost]]:
-    """The cost without a delay and with ``DELAY`` seconds a call: of the plan (``ours``) and of the floor."""
+@contextmanager
+def built(n: int, mode: str) -> Iterator[tuple[Account, Path]]:
+    """An account with an estate at rest and what the mode adds, and the estate's files."""
     account = Account()
     try:
         with tempfile.TemporaryDirectory() as directory:
             target = estate.write(Path(directory) / "estate", n)
-            account.apply(target)
+            account.sandbox.clock.speed = 1000
+            build(account.sandbox, target)
             crowd.MODES[mode](account.sandbox, n)
             account.sandbox.clock.advance(3600)
-            commands = {
-                "ours": ["reconciler", "plan", str(target), "--detailed-exitcode"],
-                "floor": ["benchmarks.floor", str(n)],
-            }
-            costs: dict[tuple[str, float], list[Cost]] = {}
-            for delay in (0.0, DELAY):
-                for _ in range(RUNS):  # in turns, so that a slow minute of the machine is one of both
-                    for name, module in commands.items():
-                        costs.setdefault((name, delay), []).append(account.cost(module, delay=delay))
-            return {name: (least(costs[name, 0.0]), least(costs[name, DELAY])) for name in commands}
+            yield account, target
     finally:
         account.close()
+
+
+def plan_of(target: Path) -> list[str]:
+    """The command that plans: its exit code tells whether there are changes."""
+    return ["reconciler", "plan", str(target), "--detailed-exitcode"]
+
+
+def measured(n: int, mode: str) -> Mapping[str, tuple[Cost, Cost]]:
+    """The cost without a delay and with ``DELAY`` seconds a call: of the plan (``ours``) and of the floor."""
+    with built(n, mode) as (account, target):
+        commands = {"ours": plan_of(target), "floor": ["benchmarks.floor", str(n)]}
+        costs: dict[tuple[str, float], list[Cost]] = {}
+        for delay in (0.0, DELAY):
+            for _ in range(RUNS):  # in turns, so that a slow minute of the machine is one of both
+                for name, module in commands.items():
+                    costs.setdefault((name, delay), []).append(account.cost(module, delay=delay))
+        return {name: (least(costs[name, 0.0]), least(costs[name, DELAY])) for name in commands}
 
 
 def least(costs: Sequence[Cost]) -> Cost:
