@@ -37,7 +37,10 @@ _NAMED = regex(rb"^[\"']?environment[\"']?\s*:|^\s*\{.*\benvironment\b", re.MULT
 _TESTS = regex(rb"^[\"']?tests[\"']?\s*:|^\s*\{.*\btests\b", re.MULTILINE)
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories, those of the bases included
-_MOST_BYTES = 16 * reader.MAX_BYTES  # of YAML, in all files together
+# Of all files together: what 50,000 job definitions of forty lines take, and half as much again. A file of a pull request
+# may be made to harm: the bytes bound what is read and kept as text, the values the time and memory of reading them.
+_MOST_BYTES = 32 * reader.MAX_BYTES
+_MOST_VALUES = 12 * reader.MAX_NODES
 _NOTHING_HIDDEN = (codes.DUPLICATE_SETTINGS, codes.NESTED_ENVIRONMENT, codes.EMPTY_BASE)
 _READABLE = "everything that ends in .yaml or .yml is read: make it readable, or move it away"
 
@@ -206,7 +209,7 @@ class _Reader:
         self.sources = sources
         self.done: set[Path] = set()
         self.chain: list[Path] = []
-        self.entries = self.bytes = 0
+        self.entries = self.bytes = self.values = 0
         self.full = False
         self.known: dict[Path, Path] = {}
 
@@ -346,10 +349,15 @@ class _Reader:
 
     def too_much(self, path: Path) -> bool:
         """Whether a limit is exceeded at ``path``, so that nothing more is read; reported once."""
-        if not self.full and (self.entries > _MOST_ENTRIES or self.bytes > _MOST_BYTES):
+        limits = (
+            (self.bytes, _MOST_BYTES, "bytes of YAML"),
+            (self.values, _MOST_VALUES, "values"),
+            (self.entries, _MOST_ENTRIES, "files and directories"),
+        )
+        exceeded = next((f"{most:,} {what}" for found, most, what in limits if found > most), "")
+        if exceeded and not self.full:
             self.full = True
-            many, heavy = f"{_MOST_ENTRIES:,} files and directories", f"{_MOST_BYTES:,} bytes of YAML"
-            message = f"there is more than {heavy if self.bytes > _MOST_BYTES else many} here; the rest is not read"
+            message = f"there are more than {exceeded} here; the rest is not read"
             hint = "check the directory or the base; move files that do not belong to the environment out of it"
             self.problem(codes.TOO_MUCH, message, hint, Pos(self.display_path(path), 1, 1))
         return self.full
@@ -378,11 +386,13 @@ class _Reader:
             if self.too_much(path):
                 return empty
             node = reader.read(data, shown)
+            self.values += node.size
         except OSError as error:
             self.problem(codes.UNREADABLE_FILE, f"{shown} cannot be read: {error.strerror}", _READABLE, empty.pos)
             return empty
         except Problems as error:
             self.sources.problems += error.problems
+            self.values += min(len(data) // 2, reader.MAX_NODES)  # as many as it may have
             node = getattr(error, "rest", None) or empty
         if isinstance(node.value, dict):
             self.sources.warnings += getattr(node, "warnings", ())

@@ -26,7 +26,7 @@ from reconciler.model.problems import Problem, Problems, did_you_mean, one_of
 from reconciler.model.records import dataclass
 
 MAX_FILE = 1024 * 1024
-MAX_VALUES = 3_000_000
+MAX_VALUES = 6_000_000
 MAX_TEXT = 64 * 1024 * 1024
 MAX_CHAIN = 64
 MAX_DEPTH = 100

@@ -13,15 +13,20 @@ from reconciler.account.client import RegionSession
 from reconciler.account.connections import MOST_KEPT, Connections
 from reconciler.account.shared_reads import MOST_KEPT as MOST_REPLIES
 from reconciler.account.shared_reads import SharingClient
-from reconciler.model import Call, Refused, Scope
+from reconciler.model import OWNER_TAG, Call, Refused, Scope
 from reconciler.model.problems import Problem, Problems
 
 HERE = "logGroups:\n  /{name}: {{}}\n"
 THERE = "region: us-east-1\n" + HERE
 
 
+MORE = [f"more-{number}" for number in range(24)]
+
+
 def test_a_fleet_asks_once_who_it_is(shell: Any, tmp_path: Path) -> None:
-    for name, text in {"one": HERE, "two": HERE, "three": HERE, "away": THERE}.items():
+    """And what it owns for many at once, however many of them have been read when the first is compared."""
+    here = {"one": HERE, "two": HERE, "three": HERE, **dict.fromkeys(MORE, "")}
+    for name, text in {**here, "away": THERE}.items():
         place = tmp_path / "environments" / name
         place.mkdir(parents=True)
         (place / "environment.yaml").write_text(f"environment: {name}\n{text.format(name=name)}")
@@ -29,6 +34,7 @@ def test_a_fleet_asks_once_who_it_is(shell: Any, tmp_path: Path) -> None:
     found = shell("drift", "--all", "--format", "json")
     assert found.code == 2
     assert {one["environment"]: (one["status"], one["region"]) for one in found.json["environments"]} == {
+        **dict.fromkeys(MORE, ("clean", "eu-west-1")),
         "one": ("drifted", "eu-west-1"),
         "two": ("drifted", "eu-west-1"),
         "three": ("drifted", "eu-west-1"),
@@ -37,6 +43,7 @@ def test_a_fleet_asks_once_who_it_is(shell: Any, tmp_path: Path) -> None:
     calls = [one.operation for one in shell.account.calls[before:]]
     assert calls.count("GetCallerIdentity") == 2
     assert calls.count("DescribeLogGroups") == 4
+    assert calls.count("GetResources") < len(MORE)  # of 56 that each would ask
 
 
 def test_what_failed_is_tried_again(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +122,58 @@ def test_lists_of_the_account_are_shared_for_a_minute(monkeypatch: pytest.Monkey
     for number in range(MOST_REPLIES + 5):
         sharing.call(Call("iam", "ListRoles", {"MaxItems": number}, all_pages=True))
     assert len(sharing._shared) == MOST_REPLIES
+
+
+def owned(*names: str, types: str = "ec2") -> Call:
+    filters = [{"Key": OWNER_TAG, "Values": list(names)}]
+    params = {"TagFilters": filters, "ResourceTypeFilters": [types]}
+    return Call("resourcegroupstaggingapi", "GetResources", params, all_pages=True)
+
+
+def found_of(*names: str) -> dict[str, Any]:
+    tags = [[{"Key": "Name", "Value": "x"}, {"Key": OWNER_TAG, "Value": name}] for name in names]
+    return {"ResourceTagMappingList": [{"ResourceARN": f"arn:{tag[1]['Value']}", "Tags": tag} for tag in tags]}
+
+
+def test_what_environments_own_is_asked_for_twenty_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, sent, refusals = [0.0], [], []
+    names = [f"e{number}" for number in range(50)]
+
+    def answer(_: Any, call: Call) -> Any:
+        sent.append(call.params["TagFilters"][0]["Values"])
+        return refusals.pop() if refusals else found_of(*sent[-1])
+
+    monkeypatch.setattr(client.AwsClient, "call", answer)
+    alone = SharingClient(SimpleNamespace(session=HOME, endpoint=None, source=None), expected=["e0"])
+    assert alone.call(owned("e0")) == found_of("e0")
+    assert sent == [["e0"]]
+    expected = names[:1]
+    sharing = SharingClient(SimpleNamespace(session=HOME, endpoint=None, source=None), lambda: now[0], expected)
+    sent.clear()
+    expected += names[1:]
+    assert sharing.kept(owned("e1")) is None
+    for name in names:
+        assert sharing.call(owned(name)) == found_of(name)
+    assert sent == [names[:20], names[20:40], names[40:]]
+    sharing.call(owned("e0"))  # what was taken is not kept
+    sharing.call(owned("e7", types="ecr"))  # another call has its own
+    assert sent[3:] == [["e0"], ["e7", *names[:7], *names[8:20]]]
+    assert sharing.kept(owned("e8", types="ecr")) == found_of("e8")
+    assert sharing.kept(owned("e8", types="ecr")) is None
+    now[0] = 61.0
+    assert sharing.kept(owned("e9", types="ecr")) is None
+    assert sharing.call(owned("e9", types="ecr")) == found_of("e9")
+    assert sent[5:] == [["e9", *names[20:39]]]
+
+    refusals += [Refused("AccessDenied", "one is not allowed"), Refused("Throttling", "slow")]
+    assert sharing.call(owned("e0", types="sns")) == Refused("AccessDenied", "one is not allowed")
+    assert sharing.call(owned("e1", types="sns")) == found_of("e1")
+    assert sent[6:] == [names[:20], ["e0"], ["e1", *names[20:39]]], "where several are refused, each asks for itself"
+
+    monkeypatch.setattr(client.AwsClient, "call", lambda *_: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            sharing.call(owned("e0", types="logs"))
 
 
 def test_another_region_has_lists_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

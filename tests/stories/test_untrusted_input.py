@@ -272,9 +272,9 @@ def test_more_files_than_an_environment_has_are_told(run: Run, tmp_path: Path, m
     """``extends: /``, or a disk that was unpacked into the directory; here with limits that are soon reached."""
     write(tmp_path, HEAD)
     for number in range(30):
-        write(tmp_path, "# " + "x" * 1000, f"d{number}/a.yaml")
+        write(tmp_path, f"# {'x' * 1000}\nroles: {'' if number % 2 else '&a '}{{}}", f"d{number}/a.yaml")
 
-    for limit in ("_MOST_ENTRIES", "_MOST_BYTES"):
+    for limit in ("_MOST_ENTRIES", "_MOST_BYTES", "_MOST_VALUES"):
         with monkeypatch.context() as patch:
             patch.setattr(files, limit, 20)
             code, out, _ = run("validate")
@@ -282,6 +282,10 @@ def test_more_files_than_an_environment_has_are_told(run: Run, tmp_path: Path, m
         assert "the rest is not read" in out
         assert out.count("error[") == 1
     assert run("validate")[0] == 0
+    for number in range(30):
+        write(tmp_path, f"# {'x' * 1000}\nroles: [", f"d{number}/a.yaml")
+    monkeypatch.setattr(files, "_MOST_VALUES", 5000)  # a file that cannot be read counts as what it may have
+    assert run("validate")[1].count("error[") == 11
 
 
 @pytest.mark.parametrize(

@@ -216,7 +216,7 @@ class _Reading:
             else:
                 into[path[-1]] = Node(data, mark)
         first = self.starts[0]
-        return Document(Node(sections, (self.file, first.line, first.column)), ())
+        return Document(Node(sections, (self.file, first.line, first.column), self.values), ())
 
 
 class _Lines(dict[str, _Line]):
