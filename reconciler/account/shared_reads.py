@@ -1,5 +1,5 @@
-"""A client whose reads several environments share: what lists a whole account is asked for once a minute, and what
-environments own for twenty of them at once.
+"""A client whose reads several environments share: what lists a whole account is asked for once a minute, what one
+environment has asked for is kept for the others once a second has asked, and twenty ask at once what they own.
 
 Only where nothing is written, as in the drift of a fleet: a run that changes something must see its changes.
 """
@@ -20,10 +20,13 @@ from reconciler.model.records import dataclass
 
 KEPT: Final = 60.0  # seconds, in which most environments of an account are compared
 MOST_KEPT: Final = 16  # replies: those of one account's lists, each of which may have megabytes
+MOST_REPEATED: Final = 256  # replies to what several have asked, such as the tags of a profile that no list has
+MOST_SEEN: Final = 20_000  # calls that one has asked: their hashes
 # Values of one filter: https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagFilter.html
 MOST_VALUES: Final = 20
 
 _Parts: TypeAlias = Mapping[str, Reply] | Refused
+_Store: TypeAlias = dict[str, tuple[float, Future[Reply]]]
 
 
 @dataclass(slots=True)
@@ -46,7 +49,9 @@ class SharingClient(AwsClient):
     ) -> None:
         super().__init__(client.session, client.endpoint, client.source)
         self._now = now
-        self._shared: dict[str, tuple[float, Future[Reply]]] = {}
+        self._shared: _Store = {}
+        self._repeated: _Store = {}
+        self._seen: dict[int, None] = {}
         self._expected = expected
         self._taken: dict[str, _Taken] = {}
         self._sharing = threading.Lock()
@@ -58,22 +63,47 @@ class SharingClient(AwsClient):
         if (owner := _one_owner(call)) and len(self._expected) > 1:
             parts = self._of_several(call, *owner)
             return super().call(call) if isinstance(parts, Refused) else parts[owner[1]]
+        return self._kept_in(self._shared, MOST_KEPT, self._key(call), call)
+
+    def read(self, call: Call) -> Reply:
+        """As :meth:`call`, of a read whose reply is the same for every environment: also of a single object."""
+        if call.all_pages or not call.operation.startswith(READS):
+            return self.call(call)
         key = self._key(call)
         with self._sharing:
-            asked, future = self._shared.pop(key, (float("-inf"), None))
+            first, known = hash(key) not in self._seen, key in self._repeated
+            self._seen[hash(key)] = None
+            if len(self._seen) > MOST_SEEN:
+                del self._seen[next(iter(self._seen))]
+        if first and not known:
+            return super().call(call)
+        return self._kept_in(self._repeated, MOST_REPEATED, key, call)
+
+    def _kept_in(self, store: _Store, most: int, key: str, call: Call) -> Reply:
+        """The reply in ``store``; asked for where it is not there, or no longer."""
+        with self._sharing:
+            asked, future = store.pop(key, (float("-inf"), None))
             first = future is None or self._now() - asked > KEPT
             if future is None or first:
                 asked, future = self._now(), Future()
-            self._shared[key] = (asked, future)
-            while len(self._shared) > MOST_KEPT:
-                del self._shared[next(iter(self._shared))]
+            store[key] = (asked, future)
+            while len(store) > most:
+                del store[next(iter(store))]
         if first:
-            self._fulfil(key, future, super().call, call)
+            try:
+                reply = super().call(call)
+            except BaseException as error:
+                self._forget(store, key, future)
+                future.set_exception(error)
+                raise
+            if isinstance(reply, Refused):
+                self._forget(store, key, future)
+            future.set_result(reply)
         return future.result()
 
     def kept(self, call: Call) -> Reply | None:
         """The reply to ``call`` where it is there already: no thread need wait for it."""
-        if not call.all_pages or not call.operation.startswith(READS):
+        if not call.operation.startswith(READS):
             return None
         owner = _one_owner(call)
         with self._sharing:
@@ -81,29 +111,18 @@ class SharingClient(AwsClient):
                 taken = self._taken.get(self._key(_with_owners(call, owner[0], ())))
                 there = taken.of.get(owner[1]) if taken else None
             else:
-                there = self._shared.get(self._key(call))
+                there = (self._shared if call.all_pages else self._repeated).get(self._key(call))
         if there is None or not there[1].done() or self._now() - there[0] > KEPT or there[1].exception():
             return None
-        return self.call(call)
+        return self.read(call)
 
     def _key(self, call: Call) -> str:
         return f"{self.session.region_name} {call}{compact(dict(call.params))}"  # in_region shares what is known
 
-    def _fulfil(self, key: str, future: Future[Reply], ask: Callable[[Call], Any], call: Call) -> None:
-        try:
-            reply: Reply = ask(call)
-        except BaseException as error:
-            self._forget(key, future)
-            future.set_exception(error)
-            raise
-        if isinstance(reply, Refused):
-            self._forget(key, future)
-        future.set_result(reply)
-
-    def _forget(self, key: str, future: Future[Reply]) -> None:
+    def _forget(self, store: _Store, key: str, future: Future[Reply]) -> None:
         with self._sharing:
-            if self._shared.get(key, (0, None))[1] is future:
-                del self._shared[key]
+            if store.get(key, (0, None))[1] is future:
+                del store[key]
 
     def _of_several(self, call: Call, tag: str, value: str) -> _Parts:
         """The replies for ``value`` and what is expected next, by value, each of which is kept until it is taken."""

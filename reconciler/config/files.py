@@ -37,8 +37,8 @@ _NAMED = regex(rb"^[\"']?environment[\"']?\s*:|^\s*\{.*\benvironment\b", re.MULT
 _TESTS = regex(rb"^[\"']?tests[\"']?\s*:|^\s*\{.*\btests\b", re.MULTILINE)
 _DEEPEST = 32
 _MOST_ENTRIES = 50_000  # files and directories, those of the bases included
-# Of all files together: what 50,000 job definitions of forty lines take, and half as much again. A file of a pull request
-# may be made to harm: the bytes bound what is read and kept as text, the values the time and memory of reading them.
+# Of all files together: what 50,000 job definitions of forty lines take, and half as much again. Those of a pull
+# request may be meant to harm: the values bound the time and memory of reading them (docs/adr/0004).
 _MOST_BYTES = 32 * reader.MAX_BYTES
 _MOST_VALUES = 12 * reader.MAX_NODES
 _NOTHING_HIDDEN = (codes.DUPLICATE_SETTINGS, codes.NESTED_ENVIRONMENT, codes.EMPTY_BASE)

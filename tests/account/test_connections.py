@@ -12,7 +12,7 @@ from reconciler.account import client
 from reconciler.account.client import RegionSession
 from reconciler.account.connections import MOST_KEPT, Connections
 from reconciler.account.shared_reads import MOST_KEPT as MOST_REPLIES
-from reconciler.account.shared_reads import SharingClient
+from reconciler.account.shared_reads import MOST_REPEATED, SharingClient
 from reconciler.model import OWNER_TAG, Call, Refused, Scope
 from reconciler.model.problems import Problem, Problems
 
@@ -30,6 +30,9 @@ def test_a_fleet_asks_once_who_it_is(shell: Any, tmp_path: Path) -> None:
         place = tmp_path / "environments" / name
         place.mkdir(parents=True)
         (place / "environment.yaml").write_text(f"environment: {name}\n{text.format(name=name)}")
+    iam = shell.account.attach().client("iam")
+    for number in range(5):
+        iam.create_instance_profile(InstanceProfileName=f"of-others-{number}")
     before = len(shell.account.calls)
     found = shell("drift", "--all", "--format", "json")
     assert found.code == 2
@@ -44,6 +47,7 @@ def test_a_fleet_asks_once_who_it_is(shell: Any, tmp_path: Path) -> None:
     assert calls.count("GetCallerIdentity") == 2
     assert calls.count("DescribeLogGroups") == 4
     assert calls.count("GetResources") < len(MORE)  # of 56 that each would ask
+    assert calls.count("GetInstanceProfile") < 5 * 8  # of 140: those of each of both Regions, and of four at a time
 
 
 def test_what_failed_is_tried_again(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,6 +178,28 @@ def test_what_environments_own_is_asked_for_twenty_at_once(monkeypatch: pytest.M
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             sharing.call(owned("e0", types="logs"))
+
+
+def test_what_several_have_read_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tags of a profile, which belongs to nobody here: each environment would ask for them."""
+    now = [0.0]
+    sharing = SharingClient(SimpleNamespace(session=HOME, endpoint=None, source=None), lambda: now[0])
+    sent = Answers([{"n": number} for number in range(MOST_REPEATED * 3)])
+    monkeypatch.setattr(client.AwsClient, "call", lambda _, call: sent(call))
+    profile = Call("iam", "GetInstanceProfile", {"InstanceProfileName": "a"})
+    assert [sharing.read(profile)["n"] for _ in range(4)] == [0, 1, 1, 1]
+    assert sharing.kept(profile) == {"n": 1}
+    now[0] = 61.0
+    assert sharing.kept(profile) is None
+    assert [sharing.read(profile)["n"] for _ in range(2)] == [2, 2]
+    assert sharing.call(profile)["n"] == sharing.call(profile)["n"] - 1, "what polls gets no old replies"
+    for number in range(MOST_REPEATED + 5):
+        for _ in range(2):
+            sharing.read(Call("iam", "GetRole", {"RoleName": str(number)}))
+    assert len(sharing._repeated) == MOST_REPEATED
+    monkeypatch.setattr("reconciler.account.shared_reads.MOST_SEEN", 3)
+    sharing.read(Call("iam", "GetUser"))
+    assert len(sharing._seen) < MOST_REPEATED + 7
 
 
 def test_another_region_has_lists_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
