@@ -71,7 +71,7 @@ def last_seen(queues: Sequence[str]) -> Reads[float]:
 
 def newest(queue: str) -> Reads[tuple[list[Json], bool]]:
     """The summaries of the newest jobs of a queue in any state, the first 100, and whether these are all."""
-    call = _any_state(queue)
+    call = any_state(queue)
     (reply,) = yield (call,)
     answer = ok(call, reply) or {}
     return list(answer.get("jobSummaryList", ())), not answer.get("nextToken")
@@ -80,7 +80,7 @@ def newest(queue: str) -> Reads[tuple[list[Json], bool]]:
 def definitions_used(queues: Sequence[str]) -> Reads[tuple[frozenset[str], bool]]:
     """The names of the job definitions of all jobs that are listed, and whether all pages of all queues were read."""
     found: set[str] = set()
-    calls = tuple(_any_state(queue) for queue in queues)
+    calls = tuple(any_state(queue) for queue in queues)
     for _ in range(MOST_PAGES):
         if not calls:
             return frozenset(found), True
@@ -91,7 +91,7 @@ def definitions_used(queues: Sequence[str]) -> Reads[tuple[frozenset[str], bool]
             named = (str(item.get("jobDefinition") or "") for item in answer.get("jobSummaryList", ()))
             found |= {name.rpartition("/")[2].partition(":")[0] for name in named if name}
             if answer.get("nextToken"):
-                following.append(_any_state(str(call.params["jobQueue"]), str(answer["nextToken"])))
+                following.append(any_state(str(call.params["jobQueue"]), str(answer["nextToken"])))
         calls = tuple(following)
     return frozenset(found), False
 
@@ -157,7 +157,13 @@ def _list(queue: str, status: str) -> Call:
     return Call("batch", "ListJobs", {"jobQueue": queue, "jobStatus": status})
 
 
-def _any_state(queue: str, token: str = "") -> Call:
+def in_state(queue: str, status: str) -> Call:
+    """The call for all of a queue's jobs in one state."""
+    return Call("batch", "ListJobs", {"jobQueue": queue, "jobStatus": status}, all_pages=True)
+
+
+def any_state(queue: str, token: str = "") -> Call:
+    """The call for a page of a queue's jobs in any state, the newest first."""
     params = {"jobQueue": queue, "filters": [{"name": "AFTER_CREATED_AT", "values": [_EVER]}]}
     return Call("batch", "ListJobs", {**params, **({"nextToken": token} if token else {})})
 

@@ -124,24 +124,25 @@ def facts_are_deleted_with_the_group(call: ServiceCall, _: Json) -> None:
 
 
 @RULES.before("DescribeLogGroups")
-def groups_are_found_by_identifier(call: ServiceCall) -> None:
-    """Moto ignores ``logGroupIdentifiers``; the reply is filtered afterwards."""
-    call.memory["wanted"] = call.params.get("logGroupIdentifiers")
+def groups_are_found_by_identifier(call: ServiceCall) -> Json | None:
+    """Moto ignores ``logGroupIdentifiers``."""
+    if not (wanted := call.params.get("logGroupIdentifiers")):
+        return None
+    names = {one.partition(":log-group:")[2].removesuffix(":*") or one for one in wanted}
+    groups = call.backend.groups
+    return {"logGroups": [groups[name].to_describe_dict() for name in sorted(names & groups.keys())]}
 
 
 @RULES.after("DescribeLogGroups")
 def groups_are_shown_whole(call: ServiceCall, result: Json) -> None:
-    """With class, protection and both ARNs; only the requested groups."""
-    wanted = call.memory.pop("wanted", None)
-    names = {one.partition(":log-group:")[2].removesuffix(":*") or one for one in wanted or ()}
-    shown = [one for one in result.get("logGroups", ()) if not names or one["logGroupName"] in names]
+    """With class, protection and both ARNs."""
+    shown = result.get("logGroups", ())
     for one in shown:
         facts = _facts(call, one["logGroupName"])
         one["logGroupClass"] = facts.get("logGroupClass", "STANDARD")
         one["deletionProtectionEnabled"] = facts.get("deletionProtectionEnabled", False)
         arn = one["arn"].removesuffix(":*")
         one["arn"], one["logGroupArn"] = f"{arn}:*", arn
-    result["logGroups"] = shown
 
 
 @RULES.before("ListLogGroups")

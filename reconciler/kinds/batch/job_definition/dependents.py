@@ -15,10 +15,12 @@ https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from reconciler.kinds.batch._common import every, items_in
+from reconciler.kinds.batch._jobs import UNFINISHED, any_state, in_state
 from reconciler.kinds.common import event_rules, schedules
 from reconciler.kinds.common.declared import items, mapping
 from reconciler.kinds.common.normal_forms import without
@@ -30,8 +32,6 @@ from reconciler.model.patterns import regex
 Named: TypeAlias = Mapping[str, tuple[Dependent, ...]]
 _Latest: TypeAlias = tuple[str, frozenset[str], frozenset[str]]
 
-# In the order of a job's life: a job that changes its state between two calls is found by the later one.
-UNFINISHED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 FEW = 20
 
 # Not a part of a path, of a longer name or of a version number ("python:3.11"); images are not searched.
@@ -154,6 +154,9 @@ def jobs(_: Scope, lives: Sequence[Live], removals: Removals) -> Reads[Named]:
 def _unfinished(removals: Removals) -> Reads[set[tuple[str, str, str]]]:
     """(definition's ARN, queue's name, queue's ARN) of the unfinished jobs, but in queues that the plan deletes: AWS
     ends the jobs of a queue with it.
+
+    A first call for each queue has its newest hundred jobs of every state, which are mostly all that it lists; where
+    there are more, those of each state are listed.
     """
     leaving = {live.identity for live in removals.get("jobQueues", ())}
     queues = [
@@ -162,15 +165,30 @@ def _unfinished(removals: Removals) -> Reads[set[tuple[str, str, str]]]:
         if item.get("jobQueueType") != "SAGEMAKER_TRAINING" and item["jobQueueArn"] not in leaving
     ]
     found: set[tuple[str, str, str]] = set()
-    for status in UNFINISHED if queues else ():
-        names = [item["jobQueueName"] for item in queues]
-        calls = tuple(Call("batch", "ListJobs", {"jobQueue": n, "jobStatus": status}, all_pages=True) for n in names)
-        replies = yield calls
-        for item, call, answer in zip(queues, calls, replies, strict=True):
-            summaries = items((event_rules.unless_deleted(call, answer) or {}).get("jobSummaryList"))
-            using = {str(job["jobDefinition"]) for job in summaries if job.get("jobDefinition")}
-            found |= {(one, item["jobQueueName"], item["jobQueueArn"]) for one in using}
+    following: list[Json] = []
+    for item, reply in (yield from _listed(queues, any_state)):
+        summaries = items(reply.get("jobSummaryList"))
+        if reply.get("nextToken"):
+            following.append(item)
+        else:
+            found |= _using(item, [job for job in summaries if job.get("status") in UNFINISHED])
+    for status in UNFINISHED if following else ():
+        for item, reply in (yield from _listed(following, partial(in_state, status=status))):
+            found |= _using(item, items(reply.get("jobSummaryList")))
     return found
+
+
+def _listed(queues: Sequence[Json], listing: Callable[[str], Call]) -> Reads[list[tuple[Json, Json]]]:
+    """Each of the queues with its reply; nothing of one that was deleted meanwhile."""
+    calls = tuple(listing(item["jobQueueName"]) for item in queues)
+    replies = (yield calls) if calls else ()
+    answers = (event_rules.unless_deleted(call, answer) or {} for call, answer in zip(calls, replies, strict=True))
+    return list(zip(queues, answers, strict=True))
+
+
+def _using(queue: Json, summaries: Iterable[Json]) -> set[tuple[str, str, str]]:
+    using = {str(job["jobDefinition"]) for job in summaries if job.get("jobDefinition")}
+    return {(one, queue["jobQueueName"], queue["jobQueueArn"]) for one in using}
 
 
 # --- what definitions refer to ---------------------------------------------------------------------------------------
