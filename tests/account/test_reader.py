@@ -119,6 +119,7 @@ def test_old_revisions_cost_pages(history, built):
     more = beyond(asked(history, env, changes=True))
 
     assert more["batch:DescribeJobDefinitions"] == 3  # 400 revisions are 4 pages
+    assert more["batch:ListJobs"] == estate.queues(20)  # jobs may use those that are to be removed
 
 
 def test_where_pages_are_short_what_is_missing_is_asked_for_by_name(history, built):
