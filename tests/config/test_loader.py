@@ -462,7 +462,8 @@ def test_what_is_no_text_or_too_much_of_it_is_refused(tree, data, code, place):
     assert [(c, p) for c, p, _ in refused(tree({"environment.yaml": data}))] == [(code, f"environment.yaml:{place}")]
 
 
-def test_a_billion_laughs_are_refused_at_once(tree):
+def test_a_billion_laughs_are_refused_at_once(tree, monkeypatch):
+    monkeypatch.setattr(reader, "fully", None)  # the slow parser need not find it again
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
     root = tree({"environment.yaml": "environment: t\nvariables:\n  " + "\n  ".join(lines)})

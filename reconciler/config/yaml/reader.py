@@ -40,7 +40,11 @@ def quickly(text: str, file: str) -> Node | None:
     try:
         events = libyaml.events(text)
         root = composer.document(events, file, pairs=False) if events else None
-    except (Problems, libyaml.Refused):
+    except libyaml.Refused:
+        return None
+    except Problems as error:
+        if any(one.code is codes.TOO_LARGE for one in error.problems):  # which the slow parser would find, too
+            raise
         return None
     return root if root and isinstance(root.value, dict | list) else None
 
