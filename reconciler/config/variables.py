@@ -83,7 +83,7 @@ class Filler:
         self.unset: list[Problem] = []
         self.sensitive = {text for name, one in self.given.items() if private_name(name) for text in _texts(one.value)}
         self._yaml = {real for real, _ in files.values()}
-        self._parsed: dict[str, tuple[tuple[str | Reference, ...], tuple[expressions.Fault, ...]]] = {}
+        self._whole: dict[str, tuple[Any, int, int]] = {}  # what a text becomes, its size, and what of it was counted
         self._known: dict[tuple[str, ...], _Value | None] = {}
         self._chain: list[tuple[str, ...]] = []
         self._contents: dict[FilePath, str | Problem] = {}
@@ -147,9 +147,14 @@ class Filler:
 
     def _surely(self, text: str) -> Any:
         """A text with its expressions filled in; None where that is not all that there is to do."""
-        if text not in self._parsed:
-            self._parsed[text] = expressions.parse(text)
-        parts, faults = self._parsed[text]
+        known = self._whole.get(text)
+        if known is not None:
+            value, size, counted = known
+            if self._text + size > MAX_TEXT:
+                return None
+            self._text += counted
+            return value
+        parts, faults = expressions.parse(text)
         values: list[Any] = []
         for part in parts:
             value: Any = part
@@ -166,9 +171,12 @@ class Filler:
                 else:
                     value = Template((part,))
             values.append(value)
-        if faults or self._text + sum(len(str(value)) for value in values) > MAX_TEXT:
+        size, before = sum(len(str(value)) for value in values), self._text
+        if faults or before + size > MAX_TEXT:
             return None
-        return values[0] if len(values) == 1 else self._joined(values, parts, _NOWHERE)
+        whole = values[0] if len(values) == 1 else self._joined(values, parts, _NOWHERE)
+        self._whole[text] = whole, size, self._text - before
+        return whole
 
     def _locate(self, problems: list[Problem], start: int, pos: Pos, path: Path) -> None:
         """Give the problems from ``start`` on that are about the value at ``pos`` its address and path."""
