@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import reduce
 from operator import getitem
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.config import expressions
 from reconciler.config.given import Given
@@ -54,6 +54,16 @@ class _Value:
     size: int = 1
     depth: int = 0
     env: frozenset[str] = frozenset()
+
+
+class Written(NamedTuple):
+    """A resource as plain data: its ``value``, the ``templates`` in it, and what it is made of where that is simple:
+    the plain data that were read, and what the texts at some paths of them have become.
+    """
+
+    value: Any
+    templates: Templates
+    made_of: tuple[Any, Mapping[Path, Any]] | None = None
 
 
 class Filler:
@@ -115,13 +125,14 @@ class Filler:
         self._check_depth(self._depth + made.depth, node)
         return made.value
 
-    def resource(self, node: Node, env: Env) -> tuple[Any, Templates]:
+    def resource(self, node: Node, env: Env) -> Written:
         """A resource as plain data, and the texts in it with expressions that are left."""
         found = self._plain_texts(node) if type(node) is PlainNode else None
         if found is None or type(node) is not PlainNode:
             value = self.fill(node, env)
-            return value, templated(value)
-        return put(node.data, found), [(path, text) for path, text in found.items() if type(text) is Template]
+            return Written(value, templated(value))
+        left = [(path, text) for path, text in found.items() if type(text) is Template]
+        return Written(put(node.data, found), left, (node.data, found))
 
     def _plainly(self, node: PlainNode) -> Any:
         """The same for plain data in which nothing is to be said about any value; None where there may be."""

@@ -283,7 +283,8 @@ def make(
     ownership = Ownership.of(observed, kinds, scope, env.resources)
     decider = ResourcePlanner(env, scope, observed, chosen, ownership, members, kinds)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
-    planner.problems += _unknown_addresses(env, chosen, _owned(ownership, env.resources))
+    if chosen.targets or chosen.exclude or chosen.replace or chosen.refresh:
+        planner.problems += _unknown_addresses(env, chosen, _owned(ownership, env.resources))
     planner.problems += ownership.left_elsewhere(destroy=chosen.destroy)
     planner.run()
     nodes = _limited(planner.nodes, chosen)

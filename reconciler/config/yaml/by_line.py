@@ -35,8 +35,9 @@ _IN_FLOW: Final = (
 _VALUE: Final = rf"""(?:({_QUOTED}|{_PLAIN})|([\[{{].*?[\]}}]))"""
 _LINE: Final = regex(rf"([ ]*+)(?:\#.*|(-[ ]++)?(?:{_KEY}:(?:[ ]++|$))?{_VALUE}?[ ]*+(?:(?<=[ ])\#.*)?)")
 _TOKEN: Final = regex(rf"[ ]*+(?:([\[{{])|([\]}}])|(,)|{_KEY}:[ ]++|({_QUOTED}|{_IN_FLOW}))")
-_WORD: Final = r"[A-Za-z0-9_/](?:[A-Za-z0-9_./-]++)?+"
-_FLAT: Final = regex(rf"\{{({_WORD}: {_WORD}(?:, {_WORD}: {_WORD})*+)\}}")
+_WORD: Final = r"[A-Za-z0-9_/](?:[A-Za-z0-9_./-]++|:(?=[A-Za-z0-9_./-]))*+"
+_MEMBER: Final = rf"[A-Za-z0-9_/](?:[A-Za-z0-9_./-]++)?+: (?:{_WORD}|\"[A-Za-z0-9_./:-]*+\")"
+_FLAT: Final = regex(rf"\{{({_MEMBER}(?:, {_MEMBER})*+)\}}")
 _MOST_LEVELS: Final = 30  # of lines, and again inside a line: together fewer than the parser's limit
 _MOST_IN_KEY: Final = 500  # fewer characters, too
 _START: Final = regex(r"\A---\n")
