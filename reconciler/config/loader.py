@@ -88,9 +88,9 @@ class DeclaredResource:
         """Every text with expressions that are not filled in yet."""
         return self.written.templates if self.written.value is self.value else templated(self.value)
 
-    def made_of(self) -> tuple[Any, Mapping[Path, Any]] | None:
+    def parts(self) -> tuple[Any, Mapping[Path, Any]] | None:
         """What the value is made of, where it is plain data and what the texts at some paths of it become."""
-        return self.written.made_of if self.written.value is self.value else None
+        return self.written.parts if self.written.value is self.value else None
 
     def at(self, path: Path = ()) -> Pos:
         """The place of ``path``, or of its nearest ancestor that has one."""

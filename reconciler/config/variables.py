@@ -63,7 +63,7 @@ class Written(NamedTuple):
 
     value: Any
     templates: Templates
-    made_of: tuple[Any, Mapping[Path, Any]] | None = None
+    parts: tuple[Any, Mapping[Path, Any]] | None = None
 
 
 class Filler:
@@ -158,13 +158,12 @@ class Filler:
 
     def _surely(self, text: str) -> Any:
         """A text with its expressions filled in; None where that is not all that there is to do."""
-        known = self._whole.get(text)
-        if known is not None:
-            value, size, counted = known
+        if (known := self._whole.get(text)) is not None:
+            whole, size, counted = known
             if self._text + size > MAX_TEXT:
                 return None
             self._text += counted
-            return value
+            return whole
         parts, faults = expressions.parse(text)
         values: list[Any] = []
         for part in parts:

@@ -13,6 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from reconciler.config import links, physical, references
+from reconciler.config.section_order import by_section
 from reconciler.model import (
     EMPTY,
     OWNER_TAG,
@@ -114,9 +115,11 @@ class _Planner:
         }
 
     def sequence(self, uses: Mapping[Address, list[references.Use]]) -> list[Address]:
-        graph = {a: sorted({u.target for u in found if not u.ref.late} - {a}) for a, found in sorted(uses.items())}
+        graph = {a: {u.target for u in found if not u.ref.late} - {a} for a, found in sorted(uses.items())}
+        if (ordered := by_section(graph)) is not None:
+            return ordered
         try:
-            return list(TopologicalSorter(graph).static_order())
+            return list(TopologicalSorter({a: sorted(targets) for a, targets in graph.items()}).static_order())
         except CycleError as error:
             loop = [str(address) for address in error.args[1]]
             first = self.env.resources[min(error.args[1])]
