@@ -73,6 +73,7 @@ def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]
                 graph.edge(chain.ids[0], ups[address].ids[-1])  # rule 4
             else:
                 graph.edge(ups[address].ids[0], chain.ids[-1])  # rule 5
+    _leave_to_earlier([chain for chains in downs.values() for chain in chains], graph)
     planned: dict[Address, tuple[Step, ...]] = {}
     for address in nodes:
         chains = [*([ups[address]] if address in ups else []), *downs.get(address, [])]
@@ -93,6 +94,30 @@ def _down_chains(node: Node) -> Iterator[_Chain]:
         count += len(ids)
         if ids:
             yield _Chain(node, ids, down.actions, down.live)
+
+
+def _leave_to_earlier(downs: Sequence[_Chain], graph: _Graph) -> None:
+    """Leave out a call of a deletion that another one makes before it, if AWS may refuse it because it has been made: a
+    role has left the instance profile that is deleted first.
+    """
+    ending = {chain.ids[-1]: chain for chain in downs}
+    for chain in downs:
+        before = graph.after.get(chain.ids[0], ()) if len(chain.ids) > 1 else ()
+        made = [action for step in before if step in ending for action in ending[step].actions]
+        for step, following in list(zip(chain.ids, chain.ids[1:], strict=False)) if made else ():
+            place = chain.ids.index(step)
+            if any(_is_same(chain.actions[place], action) for action in made):
+                graph.after.setdefault(following, set()).update(graph.after.pop(step, ()))
+                graph.after[following].discard(step)
+                chain.ids = [one for one in chain.ids if one != step]
+                chain.actions = [*chain.actions[:place], *chain.actions[place + 1 :]]
+
+
+def _is_same(action: Action, made: Action) -> bool:
+    """Whether ``action`` succeeds where nothing is left to do, and ``made`` is the same call."""
+    if not (isinstance(action, Call) and isinstance(made, Call) and action.ok_if):
+        return False
+    return str(action) == str(made) and action.params == made.params
 
 
 def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], graph: _Graph) -> None:
