@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from reconciler.model import (
 SCOPE = Scope(account="123456789012", region="eu-west-1", partition="aws", environment="e")
 OWNED = {OWNER_TAG: "e", "team": "one"}
 AT = "123456789012"
+DENIED = Refused("AccessDeniedException", "no")
 
 
 def pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
@@ -113,6 +114,12 @@ CASES = {
         dict.fromkeys(("ListTagsForResource", "DescribeRule"), absent("ResourceNotFoundException")),
         arn=f"arn:aws:events:eu-west-1:{AT}:rule/x",
         extra={"bus": "default"},
+    ),
+    "logGroups": Case(
+        {"retentionInDays": 3},
+        lambda tags: {"ListTagsForResource": {"tags": tags}},
+        {"ListTagsForResource": absent("ResourceNotFoundException"), "DescribeLogGroups": {"logGroups": []}},
+        arn=f"arn:aws:logs:eu-west-1:{AT}:log-group:x",
     ),
     "policies": Case(
         {"policyDocument": DOCUMENT, "path": "/"},
@@ -203,3 +210,98 @@ def test_the_details_show_many_roles() -> None:
         "",
     ]
     assert account.asked == ["GetAccountAuthorizationDetails", "GetRole"], "one that is gone is looked for by its name"
+
+
+# --- log groups, which several calls show together -------------------------------------------------------------------
+
+GROUPS = "abcdefg"
+
+
+@dataclass
+class Logs:
+    """Log groups with their tags, and what the index of tags still has of them; ``filters`` may mean nothing."""
+
+    tags: dict[str, dict[str, str]] = field(default_factory=lambda: {name: {**OWNED} for name in GROUPS})
+    known: dict[str, dict[str, str]] = field(default_factory=lambda: {name: {**OWNED} for name in GROUPS})
+    filters: bool = True
+    denied: str = ""
+
+    def told(self) -> tuple[list[str], list[str]]:
+        """What has changed of each, and the operations that told it."""
+        replies: dict[str, Any] = {
+            "ListLogGroups": self.listed,
+            "GetResources": {
+                "ResourceTagMappingList": [
+                    {"ResourceARN": f"arn:aws:logs:eu-west-1:{AT}:log-group:{name}:*", "Tags": pairs(tags)}
+                    for name, tags in self.known.items()
+                ]
+            },
+            "ListTagsForResource": lambda params: {"tags": self.tags[params["resourceArn"].rpartition(":")[2]]},
+        }
+        account = Account({**replies, **({self.denied: DENIED} if self.denied else {})})
+        case = CASES["logGroups"]
+        lives = [
+            Live(physical=n, attrs={"name": n, "arn": f"{case.arn[:-1]}{n}"}, props={}, tags=OWNED) for n in GROUPS
+        ]
+        return account.told("logGroups", *lives), account.asked
+
+    def listed(self, params: Any) -> Reply:
+        def is_asked(tags: Mapping[str, str]) -> bool:
+            return all(
+                one["key"] in tags and tags[one["key"]] in one.get("values", tags.values())
+                for one in params["logGroupTags"]
+            )
+
+        return {
+            "logGroups": [{"logGroupName": n} for n, tags in self.tags.items() if is_asked(tags) or not self.filters]
+        }
+
+
+TOGETHER = ["ListLogGroups", "ListLogGroups", "GetResources"]
+ONE = "ListTagsForResource"
+
+
+def test_three_calls_show_many_log_groups() -> None:
+    assert Logs().told() == ([""] * 7, TOGETHER)
+
+
+def test_a_log_group_that_looks_otherwise_is_read_by_itself() -> None:
+    """The index may be behind: it proves nothing by itself, but neither is it believed that something has changed."""
+    logs = Logs()
+    logs.tags["b"] = {**OWNED, OWNER_TAG: "other"}
+    logs.tags["c"] = {"team": "one"}
+    logs.tags["d"] = {**OWNED, KEEP_TAG: "true"}
+    logs.tags["e"] = logs.known["e"] = {**OWNED, "more": "x"}
+    logs.known["f"] = {OWNER_TAG: "other"}
+    del logs.known["g"]
+
+    told, asked = logs.told()
+
+    assert told == [
+        "",
+        "b changed its owner to other",
+        "c changed its owner to no environment",
+        "the tags of d changed",
+        "the tags of e changed",
+        "",
+        "",
+    ]
+    assert asked == [*TOGETHER, *[ONE] * 6]
+
+
+@pytest.mark.parametrize(
+    ("logs", "before"),
+    [
+        (Logs(filters=False), TOGETHER),
+        (Logs(denied="ListLogGroups"), TOGETHER),
+        (Logs(denied="GetResources"), TOGETHER),
+    ],
+    ids=["filters mean nothing", "no list", "no index"],
+)
+def test_where_many_cannot_be_shown_each_is_read_by_itself(logs: Logs, before: Sequence[str]) -> None:
+    logs.tags["c"] = {OWNER_TAG: "other"}
+
+    told, asked = logs.told()
+
+    assert [name for name, text in zip(GROUPS, told, strict=True) if text] == ["c"]
+    assert asked == [*before, *[ONE] * 7]
