@@ -21,7 +21,7 @@ from dataclasses import field
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from reconciler.model import Action, Address, Call, Live, Proof, Ref, Step, Verb
+from reconciler.model import Action, Address, Call, Live, Proof, Ref, Step, Verb, Wait
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
@@ -73,7 +73,9 @@ def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]
                 graph.edge(chain.ids[0], ups[address].ids[-1])  # rule 4
             else:
                 graph.edge(ups[address].ids[0], chain.ids[-1])  # rule 5
-    _leave_to_earlier([chain for chains in downs.values() for chain in chains], graph)
+    going = [chain for chains in downs.values() for chain in chains]
+    _leave_to_earlier(going, graph)
+    _end_with_calls(going, graph)
     planned: dict[Address, tuple[Step, ...]] = {}
     for address in nodes:
         chains = [*([ups[address]] if address in ups else []), *downs.get(address, [])]
@@ -111,6 +113,15 @@ def _leave_to_earlier(downs: Sequence[_Chain], graph: _Graph) -> None:
                 graph.after[following].discard(step)
                 chain.ids = [one for one in chain.ids if one != step]
                 chain.actions = [*chain.actions[:place], *chain.actions[place + 1 :]]
+
+
+def _end_with_calls(downs: Sequence[_Chain], graph: _Graph) -> None:
+    """Leave out the last wait of a deletion where it is for others, and there are none."""
+    ends = [chain for chain in downs if isinstance(wait := chain.actions[-1], Wait) and wait.for_others]
+    awaited = {step for after in graph.after.values() for step in after} if ends else set()
+    for chain in ends:
+        if chain.ids[-1] not in awaited and len(chain.ids) > 1:
+            chain.ids, chain.actions = chain.ids[:-1], chain.actions[:-1]
 
 
 def _is_same(action: Action, made: Action) -> bool:

@@ -183,7 +183,7 @@ DESTROYED = Counter(
     {
         "batch:DescribeJobDefinitions": 2,
         "batch:DescribeSchedulingPolicies": 2,
-        "ec2:DescribePlacementGroups": 4,
+        "ec2:DescribePlacementGroups": 3,
         "iam:GetAccountAuthorizationDetails": 2,
         "iam:ListRoles": 1,
         "iam:GetInstanceProfile": 2,
@@ -201,7 +201,7 @@ DESTROYED = Counter(
 )
 """Of what a destroy reads: once to plan, and once before it writes, however many there are; of instance profiles each,
 and of what has its tags in a call of their own, these alone. Placement groups are also looked for by who uses them, and
-waited for; launch templates are, too.
+so are versions of launch templates.
 """
 
 
