@@ -99,20 +99,31 @@ def _down_chains(node: Node) -> Iterator[_Chain]:
 
 
 def _leave_to_earlier(downs: Sequence[_Chain], graph: _Graph) -> None:
-    """Leave out a call of a deletion that another one makes before it, if AWS may refuse it because it has been made: a
+    """Leave out a call of a deletion that another one sends before it, if it succeeds where nothing is left to do: a
     role has left the instance profile that is deleted first.
     """
     ending = {chain.ids[-1]: chain for chain in downs}
+    left_out: dict[str, set[str]] = {}
     for chain in downs:
-        before = graph.after.get(chain.ids[0], ()) if len(chain.ids) > 1 else ()
-        made = [action for step in before if step in ending for action in ending[step].actions]
-        for step, following in list(zip(chain.ids, chain.ids[1:], strict=False)) if made else ():
-            place = chain.ids.index(step)
-            if any(_is_same(chain.actions[place], action) for action in made):
-                graph.after.setdefault(following, set()).update(graph.after.pop(step, ()))
-                graph.after[following].discard(step)
-                chain.ids = [one for one in chain.ids if one != step]
-                chain.actions = [*chain.actions[:place], *chain.actions[place + 1 :]]
+        before = graph.after.get(chain.ids[0], set()) if len(chain.ids) > 1 else set()
+        sent = [action for step in before if step in ending for action in ending[step].actions]
+        out = {
+            step
+            for step, action in zip(chain.ids[:-1], chain.actions, strict=False)
+            if any(_is_same(action, other) for other in sent)
+        }
+        left_out |= dict.fromkeys(out, before)
+        if out:
+            kept = [(step, action) for step, action in zip(chain.ids, chain.actions, strict=True) if step not in out]
+            chain.ids, chain.actions = [step for step, _ in kept], [action for _, action in kept]
+            for earlier, later in zip(("", *chain.ids), chain.ids, strict=False):
+                graph.after[later] = (graph.after.get(later, set()) - out) | ({earlier} if earlier else before)
+    for step in left_out:
+        graph.after.pop(step, None)
+    for after in graph.after.values() if left_out else ():
+        for step in after & left_out.keys():
+            after.remove(step)
+            after.update(left_out[step])
 
 
 def _end_with_calls(downs: Sequence[_Chain], graph: _Graph) -> None:
@@ -124,11 +135,11 @@ def _end_with_calls(downs: Sequence[_Chain], graph: _Graph) -> None:
             chain.ids, chain.actions = chain.ids[:-1], chain.actions[:-1]
 
 
-def _is_same(action: Action, made: Action) -> bool:
-    """Whether ``action`` succeeds where nothing is left to do, and ``made`` is the same call."""
-    if not (isinstance(action, Call) and isinstance(made, Call) and action.ok_if):
+def _is_same(action: Action, other: Action) -> bool:
+    """Whether ``action`` succeeds where nothing is left to do, and ``other`` is the same call."""
+    if not (isinstance(action, Call) and isinstance(other, Call) and action.ok_if):
         return False
-    return str(action) == str(made) and action.params == made.params
+    return str(action) == str(other) and action.params == other.params
 
 
 def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], graph: _Graph) -> None:
