@@ -62,6 +62,7 @@ class _Planner:
     owned: dict[Address, list[Live]] = field(default_factory=dict)
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
     deferred: dict[Address, frozenset[Address]] = field(default_factory=dict)
+    context: references.ResolutionContext | None = None
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
@@ -76,6 +77,14 @@ class _Planner:
                 self.remove(address, "the environment is destroyed")
             return
         declared = self.env.resources
+        self.context = references.ResolutionContext(
+            scope=self.scope,
+            declared=self.attributes,
+            existing=self.observed.existing,
+            lookups=self.lookups,
+            names=declared,
+            unseen=self.unreadable,
+        )
         uses = self.uses()
         self.deferred = self.created_later(uses)
         for address in self.sequence(uses):
@@ -125,15 +134,8 @@ class _Planner:
     # --- one declared resource ---------------------------------------------------------------------------------------
 
     def plan_resource(self, resource: Resource, uses: list[references.Use]) -> None:
-        address, kind = resource.address, self.kinds[resource.address.section]
-        context = references.ResolutionContext(
-            scope=self.scope,
-            declared=self.attributes,
-            existing=self.observed.existing,
-            lookups=self.lookups,
-            names=self.env.resources,
-            unseen=self.unreadable,
-        )
+        address, kind, context = resource.address, self.kinds[resource.address.section], self.context
+        assert context is not None
         props, wrong = references.resolve(resource, kind, self.kinds, context)
         tags, wrong_tags = references.resolve_tags(resource, context)
         self.nodes.pop(address, None)
@@ -281,7 +283,8 @@ def make(
     ownership = Ownership.of(observed, kinds, scope, env.resources)
     decider = ResourcePlanner(env, scope, observed, chosen, ownership, members, kinds)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
-    planner.problems += _unknown_addresses(env, chosen, _owned(ownership, env.resources))
+    if chosen.targets or chosen.exclude or chosen.replace or chosen.refresh:
+        planner.problems += _unknown_addresses(env, chosen, _owned(ownership, env.resources))
     planner.problems += ownership.left_elsewhere(destroy=chosen.destroy)
     planner.run()
     nodes = _limited(planner.nodes, chosen)

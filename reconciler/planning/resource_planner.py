@@ -370,6 +370,8 @@ class ResourcePlanner:
         assert resource is not None
         if self.observed.incomplete:
             return  # while reads are refused nothing is deleted that can wait
+        if node.verb is Verb.NOOP and len(owned) == 1 and owned[0] is node.kept_object:
+            return  # most resources of most plans
         former = self.revisions_of_former_name(node, owned)
         others = [live for live in owned if not self.is_ours(node, live) and live not in former]
         node.by_tag_only = tuple(live for live in others if live is not node.kept_object and not live.deleting)
@@ -447,7 +449,7 @@ class ResourcePlanner:
 
     def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
         """The differences between the tags of ``live`` and ``want``."""
-        return differ.tags(self.our_tags(live.tags, want), want.tags)
+        return () if live.tags == want.tags else differ.tags(self.our_tags(live.tags, want), want.tags)
 
     def our_tags(self, tags: Mapping[str, Any], want: Want) -> dict[str, Any]:
         """The tags to compare: neither AWS's, nor ignored ones, nor other tags with our prefix."""
@@ -462,10 +464,14 @@ class ResourcePlanner:
 
     def with_tags(self, props: Json, tags: Mapping[str, Any], want: Want) -> Json:
         """``props`` with the member ``tags``, as in YAML."""
-        ours = self.our_tags(tags, want)
-        if not ours or not want.tags:
+        if not want.tags:
             return props
-        return Deferred(lambda: {**props, "tags": ours}) if isinstance(props, Deferred) else {**props, "tags": ours}
+
+        def tagged() -> Json:
+            ours = self.our_tags(tags, want)
+            return {**props, "tags": ours} if ours else props
+
+        return Deferred(tagged) if isinstance(props, Deferred) else tagged()
 
     def tag_actions(
         self, node: Node, live: Live, want: Want, changes: Iterable[Any], *, adopting: bool
