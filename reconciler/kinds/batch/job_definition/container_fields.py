@@ -220,8 +220,8 @@ def _as_requirement(side: dict[str, Any], legacy: str, kind: str) -> dict[str, A
 def with_role_arns(live: Json, want: Json) -> Json:
     """``live`` with the ARN of a role instead of its name, if ``want`` has the ARN of a role of that name."""
     one, other = live.get("containerProperties"), want.get("containerProperties")
-    plain = not live.keys() & _OTHER_CONTAINERS and type(one) is dict and type(other) is dict
-    if plain and all(one.get(member) == other.get(member) for member in ROLE_MEMBERS):
+    plain = isinstance(one, dict) and isinstance(other, dict) and not live.keys() & _OTHER_CONTAINERS
+    if plain and all(mapping(one).get(member) == mapping(other).get(member) for member in ROLE_MEMBERS):
         return live  # as most are
     if all(role.startswith("arn:") for role in _roles(live)):
         return live
