@@ -420,6 +420,8 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
     importing = kept.attrs.get("arn") or kept.attrs.get("id") or kept.physical if kept else ""
     secret = _secret_members(with_unknown_members(node.kind, resource.unknown_members if resource else EMPTY))
     name = node.want.physical if node.want else kept.physical if kept else node.address.name
+    removals = node.removals
+    notes = [*node.notes, *(down.note for down in removals if down.note)] if removals else node.notes
     return ResourcePlan(
         address=node.address,
         verb=node.verb,
@@ -430,7 +432,7 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         steps=steps,
         reason=node.reason,
         disruption=node.disruption,
-        notes=tuple(dict.fromkeys([*node.notes, *(down.note for down in node.removals if down.note)])),
+        notes=tuple(dict.fromkeys(notes)) if notes else (),
         create_first=node.create_first,
         importing=importing if node.verb is Verb.ADOPT else "",
         depends_on=tuple(sorted({use.target for use in node.uses} - {node.address})),
@@ -438,8 +440,8 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         secret_paths=secret,
         want=node.want,
         kept_object=kept,
-        removed_objects=tuple(down.live for down in node.removals),
-        by_tag_only=tuple(down.live.physical for down in node.removals if down.live in node.by_tag_only),
+        removed_objects=tuple([down.live for down in removals]),
+        by_tag_only=tuple([down.live.physical for down in removals if down.live in node.by_tag_only]),
         remaining=node.remaining,
         not_compared=node.not_compared,
         declared=resource,

@@ -428,9 +428,10 @@ class ResourcePlanner:
         assert resource is not None
         name = live.attrs.get("name", physical) if live and kind.versioned else physical
         known: dict[str, Any] = dict(kind.attrs(self.scope, name, props))
-        attrs = {**{later: Later(address, later) for later in kind.assigned_by_aws}, "name": name, **known}
-        if live:
-            attrs |= live.attrs
+        there = live.attrs if live else EMPTY
+        later = {attr: Later(address, attr) for attr in kind.assigned_by_aws if attr not in there}
+        attrs = {**later, "name": name, **known, **there}
+        if live and resource.lifecycle.ignore_changes:
             props = differ.keep_ignored(kind, live.props, props, resource.lifecycle.ignore_changes)
         own = {**kind.ownership_tags(self.scope), **({NAME_TAG: address.name} if name != address.name else {})}
         own |= {KEEP_TAG: "true"} if resource.lifecycle.prevent_destroy else {}

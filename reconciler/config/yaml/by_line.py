@@ -123,9 +123,10 @@ class _Reading:
         stack = self.stack
         top = stack[0]
         counted = self.values
-        read = enumerate(map(_Lines().__getitem__, lines), 1)
-        written = [(number, line) for number, line in read if line is not _NOTHING]
-        for number, (indent, dash, key, value, values, sites) in written:
+        for number, line in enumerate(map(_Lines().__getitem__, lines), 1):
+            if line is _NOTHING:
+                continue
+            indent, dash, key, value, values, sites = line
             if waits:
                 top = self.below(waits, indent, dash)
             elif indent != top.indent or dash >= 0 or top.is_list:  # else one more member, as most lines are
@@ -146,12 +147,14 @@ class _Reading:
                 waits = key if value is _BELOW else ""
             counted += values
             if sites:
-                above = [one.key for one in stack[1:]]
-                self.sites += [(*above, key or len(into) - 1, *site) for site in sites]
+                self.with_sites(key or len(into) - 1, sites)
         self.values = counted
-        if waits or not self.root or self.values * 2 >= MAX_NODES:
-            return None
-        return self.nodes()
+        return None if waits or not self.root or self.values * 2 >= MAX_NODES else self.nodes()
+
+    def with_sites(self, member: Any, sites: Sites) -> None:
+        """Note the paths in the value of a member of the innermost collection."""
+        above = [one.key for one in self.stack[1:]]
+        self.sites += [(*above, member, *site) for site in sites]
 
     def below(self, key: str, indent: int, dash: int) -> _Open:
         """The collection that is the value of ``key``, and begins with a line."""
