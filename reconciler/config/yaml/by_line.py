@@ -61,7 +61,7 @@ def document(text: str, file: str, compose: Callable[[], Node]) -> Node | None:
 
     ``compose`` reads the text with the parser, where the place of something inside a resource is needed.
     """
-    if SPECIAL.search(text):
+    if "\t" in text or "\r" in text or not (text.isascii() or SPECIAL.search(text) is None):
         return None
     try:
         return _Reading(file, compose).document(_START.sub("\n", text).split("\n"))
