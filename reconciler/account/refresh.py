@@ -14,6 +14,7 @@ from reconciler.model import (
     EMPTY,
     NAME_TAG,
     Address,
+    Deferred,
     Environment,
     Json,
     Kind,
@@ -164,12 +165,17 @@ def refresh(
 
     def sought(section: str, facts: Mapping[str, Any], untold: Any = ()) -> tuple[Sought, ...]:
         world = references.ResolutionContext(scope=scope, declared=lambda _: None, lookups=facts)
-        filled = [(one, placed(one, references.resolve_known(one, world))) for one in sections[section]]
+
+        def filled(resource: Resource) -> Json:
+            return placed(resource, references.resolve_known(resource, world))
+
         return tuple(
-            Sought(one.name, props, _expected_tags(one, kinds[section], world), one.address.name)
-            for one, props in filled
+            Sought(
+                one.name, Deferred(partial(filled, one)), _expected_tags(one, kinds[section], world), one.address.name
+            )
+            for one in sections[section]
             # a resource is not planned where AWS refuses a look-up that it uses
-            if not untold or all(part.root != "lookups" for _, part in references.templates(props))
+            if not untold or all(part.root != "lookups" for _, part in references.templates(filled(one)))
         )
 
     waiting = {section for section, resources in sections.items() if any(map(_uses_lookups, resources))}

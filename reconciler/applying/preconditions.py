@@ -101,7 +101,7 @@ class AccountRecheck:
         found: dict[str, dict[Recheckable, Sequence[Live]]] = {}
         for item in self.plan.resources:
             kind = self.kinds[item.address.section]
-            if kind.read_many is not None:
+            if kind.read_many is not None or kind.read_leaving is not None:
                 for phase in dict.fromkeys(step.phase for step in item.steps):
                     if planned := _written_to(item, kind, phase):
                         found.setdefault(kind.section, {})[item.address, phase] = planned

@@ -18,7 +18,7 @@ from reconciler.model import Address, Declared, Finding, Kind, Path, Ref, Refere
 from reconciler.model import problem_codes as codes
 from reconciler.model.identity import once_for_each_object
 from reconciler.model.lookups import LOOKUP_KINDS
-from reconciler.model.paths import dotted, values_at, values_by
+from reconciler.model.paths import dotted, values_at
 from reconciler.model.problems import Problem
 from reconciler.model.when_used import when_used
 
@@ -73,13 +73,15 @@ class TargetChecker:
             elif value == "" and not ref.optional and not re.match(ref.literal, ""):
                 noun = self.kinds[ref.section].name if ref.section in self.kinds else "name"
                 yield Finding(path, f"{_member(path)} is empty", f"name {_a(noun)}, or leave it out")
-        for path, (ref, service), value in values_by(resource.props, _passed(kind)):
+        for path, ref, service, value in references.passed_roles(resource, kind):
             yield from self.trust(path, value, ref, service)
-        yield from self.self_reference(resource, kind)
+        if kind.assigned_by_aws:
+            yield from self.self_reference(resource, kind)
         if self.loaded.lookups:
             yield from self.lookups(references.within(resource), self.looked_up(kind))
         yield from kind.relations(resource, self.declared)
-        yield from self.namesakes(resource, kind)
+        if _has_ambiguous_names(kind):
+            yield from self.namesakes(resource, kind)
 
     # --- references ---------------------------------------------------------------------------------------------------
 
@@ -166,10 +168,9 @@ class TargetChecker:
 
     def self_reference(self, resource: Resource, kind: Kind) -> Iterator[Finding]:
         """References of a resource to its own attributes that AWS assigns when it creates the resource."""
-        if not kind.assigned_by_aws:
-            return
+        own = resource.address
         for path, part in references.references(references.expressions(resource)):
-            if part.address != resource.address or part.attr not in kind.assigned_by_aws:
+            if part.address is None or part.address != own or part.attr not in kind.assigned_by_aws:
                 continue
             late = (at for name, ref in kind.refs.items() if ref.late for at, _ in values_at(resource.props, name))
             if path not in late:
@@ -226,9 +227,8 @@ class TargetChecker:
 
 
 @once_for_each_object
-def _passed(kind: Kind) -> Mapping[str, tuple[Ref, str]]:
-    """The properties that name a role, and the service that it is passed to."""
-    return {pattern: (kind.refs[pattern], service) for pattern, service in kind.passes_roles.items()}
+def _has_ambiguous_names(kind: Kind) -> bool:
+    return any(len(ref.sections) > 1 for ref in kind.refs.values())
 
 
 def _member(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from reconciler.config import expressions, references
 from reconciler.config.loader import LoadedEnvironment
+from reconciler.config.section_order import by_section
 from reconciler.model import Address, Kind, Path, Pos, Reference, Resource, Scope, examples
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import dotted
@@ -189,13 +190,17 @@ class ReferenceChecker:
             self.slips[sections, name] = found[0] if found else ""
         return self.slips[sections, name]
 
+    def loops(self, needs: Mapping[Address, Iterable[Address]]) -> Iterator[list[Address]]:
+        """The cycles in what each resource needs."""
+        every = sorted(needs, key=_sorting)
+        place = {address: number for number, address in enumerate(every)}  # numbers are quicker keys than addresses
+        graph = {place[one]: sorted(place[other] for other in needs[one]) for one in every}
+        return ([every[number] for number in numbers] for numbers in _loops(graph))
+
     def check_cycles(self) -> Iterator[Problem]:
         """The cycles of resources, and those of look-ups."""
-        every = sorted(self.resources, key=_sorting)
-        place = {address: number for number, address in enumerate(every)}  # numbers are quicker keys than addresses
-        graph = {place[one]: sorted(map(place.__getitem__, self.dependencies_of(one))) for one in every}
-        for numbers in _loops(graph):
-            loop = [every[number] for number in numbers]
+        needs = {address: self.dependencies_of(address) for address in self.resources}
+        for loop in self.loops(needs) if by_section(needs) is None else ():
             text = " -> ".join(map(str, [*loop, loop[0]]))
             hint = "remove one of these references"
             first = self.resources[loop[0]]
@@ -204,15 +209,15 @@ class ReferenceChecker:
             name: sorted({part.attr for _, part in references.templates(lookup.args) if part.root == "lookups"})
             for name, lookup in sorted(self.loaded.lookups.items())
         }
-        for loop in _loops(lookups):
-            text = " -> ".join([*loop, loop[0]])
-            pos = self.loaded.lookups[loop[0]].pos
+        for names in _loops(lookups):
+            text = " -> ".join([*names, names[0]])
+            pos = self.loaded.lookups[names[0]].pos
             yield _problem(
                 codes.LOOKUP_CYCLE,
                 f"look-ups form a cycle: {text}",
                 "remove one of these references",
                 pos,
-                f"lookups.{loop[0]}",
+                f"lookups.{names[0]}",
                 (),
             )
 

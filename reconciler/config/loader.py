@@ -28,7 +28,7 @@ from reconciler.config.files import Layer, Missing, Sources, displayed_from, fin
 from reconciler.config.given import Given
 from reconciler.config.merge import UselessNull, as_plain, patch
 from reconciler.config.references import Templates, templated
-from reconciler.config.variables import Env, Filler
+from reconciler.config.variables import Env, Filler, Written
 from reconciler.config.yaml.node import Node, Places
 from reconciler.model import EMPTY, Address, Lookup, Path, Pos, Template, examples
 from reconciler.model import problem_codes as codes
@@ -75,19 +75,22 @@ class DeclaredResource:
     """One resource after merging and variables: plain data and templates.
 
     ``pos`` has the place of every member (its key) and item; ``()`` is the resource's own key. ``env`` has the
-    environment variables that the value at a path was built from. ``written`` has the templates of a value, which may
-    since have been replaced.
+    environment variables that the value at a path was built from. ``written`` is what the files say, of which ``value``
+    may since have been replaced.
     """
 
     value: Mapping[str, Any]
     pos: Mapping[Path, Pos]
     env: Mapping[Path, frozenset[str]] = field(default_factory=dict)
-    written: tuple[Any, Templates] = (None, ())
+    written: Written = Written(None, ())
 
     def templates(self) -> Templates:
         """Every text with expressions that are not filled in yet."""
-        of, found = self.written
-        return found if of is self.value else templated(self.value)
+        return self.written.templates if self.written.value is self.value else templated(self.value)
+
+    def parts(self) -> tuple[Any, Mapping[Path, Any]] | None:
+        """What the value is made of, where it is plain data and what the texts at some paths of it become."""
+        return self.written.parts if self.written.value is self.value else None
 
     def at(self, path: Path = ()) -> Pos:
         """The place of ``path``, or of its nearest ancestor that has one."""
@@ -424,10 +427,10 @@ class _Loading:
             for name, node in self.folded(section, below, declared).items():
                 env: Env = {}
                 filler.address = str(Address(section, name))
-                value, templates = filler.resource(node, env)
+                written = filler.resource(node, env)
                 places = Places(node, _read_key)
                 made.setdefault(section, {})[name] = DeclaredResource(
-                    value=value, pos=places, env=env, written=(value, templates)
+                    value=written.value, pos=places, env=env, written=written
                 )
         return made
 

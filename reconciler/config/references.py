@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
 from reconciler.model import problem_codes as codes
+from reconciler.model.identity import once_for_each_object
 from reconciler.model.paths import dotted, values_by
 from reconciler.model.problems import Problem, did_you_mean
 from reconciler.model.records import dataclass
@@ -61,7 +62,10 @@ def references(written: Iterable[tuple[Path, Template]]) -> Iterator[tuple[Path,
 
 def expressions(resource: Resource) -> list[tuple[Path, Template]]:
     """Every text of a resource, its tags included, with expressions that are not filled in yet."""
-    return [*within(resource), *templated(resource.tags, ("tags",))]
+    if "expressions" not in resource.memo:
+        resource.memo["expressions"] = [*within(resource), *templated(resource.tags, ("tags",))]
+    found: list[tuple[Path, Template]] = resource.memo["expressions"]
+    return found
 
 
 def within(resource: Resource) -> list[tuple[Path, Template]]:
@@ -102,9 +106,24 @@ def _gathered(value: Any) -> list[tuple[Path, Template]]:
 def reference_sites(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, Any]]:
     """Every value at a path of ``kind.refs``, of any type."""
     if "sites" not in resource.memo:
-        resource.memo["sites"] = list(values_by(resource.props, kind.refs))
+        sites = list(values_by(resource.props, _with_services(kind)))
+        resource.memo["sites"] = [(path, ref, value) for path, (ref, _), value in sites]
+        resource.memo["passed"] = [(path, ref, to, value) for path, (ref, to), value in sites if to]
     found: list[tuple[Path, Ref, Any]] = resource.memo["sites"]
     return found
+
+
+def passed_roles(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str, Any]]:
+    """Every value at a path of ``kind.passes_roles``, with the service that gets the role."""
+    reference_sites(resource, kind)
+    found: list[tuple[Path, Ref, str, Any]] = resource.memo["passed"]
+    return found
+
+
+@once_for_each_object
+def _with_services(kind: Kind) -> Mapping[str, tuple[Ref, str]]:
+    """``kind.refs``, each with the service that gets the role it names; empty where it names none."""
+    return {path: (ref, kind.passes_roles.get(path, "")) for path, ref in kind.refs.items()}
 
 
 def plain_names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
@@ -177,6 +196,8 @@ def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> list[tuple
         return known
     inside, wanted = f":{scope.account}:", []
     for path, _, value in reference_sites(resource, kinds[resource.address.section]):
+        if isinstance(value, Template) and any(isinstance(part, Reference) and part.address for part in value.parts):
+            continue  # of a declared resource
         arn = fill(value, ResolutionContext(scope=scope, declared=_nothing)) if isinstance(value, Template) else value
         if isinstance(arn, str) and inside in arn:
             for kind in (kind for kind in kinds.values() if kind.shared):
@@ -243,7 +264,10 @@ def _put(value: Any, tree: Any, *, splice: bool = True) -> Any:
     if type(tree) is tuple:
         return tree[0]
     if type(value) is not list and isinstance(value, dict | Mapping):
-        return {**value, **{name: _put(value[name], below, splice=splice) for name, below in tree.items()}}
+        done = dict(value)
+        for name, below in tree.items():
+            done[name] = below[0] if type(below) is tuple else _put(value[name], below, splice=splice)
+        return done
     flat: list[Any] = []
     for index, item in enumerate(value):
         done = _put(item, tree[index], splice=splice) if index in tree else item

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import reduce
 from operator import getitem
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from reconciler.config import expressions
 from reconciler.config.given import Given
@@ -56,6 +56,16 @@ class _Value:
     env: frozenset[str] = frozenset()
 
 
+class Written(NamedTuple):
+    """A resource as plain data: its ``value``, the ``templates`` in it, and what it is made of where that is simple:
+    the plain data that were read, and what the texts at some paths of them have become.
+    """
+
+    value: Any
+    templates: Templates
+    parts: tuple[Any, Mapping[Path, Any]] | None = None
+
+
 class Filler:
     """Fills one environment. ``files`` has the real path and the root of each YAML file by its display path; ``secret``
     is set before each value, and returns whether messages must not quote the value at a path; ``address`` is set before
@@ -83,7 +93,7 @@ class Filler:
         self.unset: list[Problem] = []
         self.sensitive = {text for name, one in self.given.items() if private_name(name) for text in _texts(one.value)}
         self._yaml = {real for real, _ in files.values()}
-        self._parsed: dict[str, tuple[tuple[str | Reference, ...], tuple[expressions.Fault, ...]]] = {}
+        self._whole: dict[str, tuple[Any, int, int]] = {}  # what a text becomes, its size, and what of it was counted
         self._known: dict[tuple[str, ...], _Value | None] = {}
         self._chain: list[tuple[str, ...]] = []
         self._contents: dict[FilePath, str | Problem] = {}
@@ -115,13 +125,14 @@ class Filler:
         self._check_depth(self._depth + made.depth, node)
         return made.value
 
-    def resource(self, node: Node, env: Env) -> tuple[Any, Templates]:
+    def resource(self, node: Node, env: Env) -> Written:
         """A resource as plain data, and the texts in it with expressions that are left."""
         found = self._plain_texts(node) if type(node) is PlainNode else None
         if found is None or type(node) is not PlainNode:
             value = self.fill(node, env)
-            return value, templated(value)
-        return put(node.data, found), [(path, text) for path, text in found.items() if type(text) is Template]
+            return Written(value, templated(value))
+        left = [(path, text) for path, text in found.items() if type(text) is Template]
+        return Written(put(node.data, found), left, (node.data, found))
 
     def _plainly(self, node: PlainNode) -> Any:
         """The same for plain data in which nothing is to be said about any value; None where there may be."""
@@ -147,9 +158,13 @@ class Filler:
 
     def _surely(self, text: str) -> Any:
         """A text with its expressions filled in; None where that is not all that there is to do."""
-        if text not in self._parsed:
-            self._parsed[text] = expressions.parse(text)
-        parts, faults = self._parsed[text]
+        if (known := self._whole.get(text)) is not None:
+            whole, size, counted = known
+            if self._text + size > MAX_TEXT:
+                return None
+            self._text += counted
+            return whole
+        parts, faults = expressions.parse(text)
         values: list[Any] = []
         for part in parts:
             value: Any = part
@@ -166,9 +181,12 @@ class Filler:
                 else:
                     value = Template((part,))
             values.append(value)
-        if faults or self._text + sum(len(str(value)) for value in values) > MAX_TEXT:
+        size, before = sum(len(str(value)) for value in values), self._text
+        if faults or before + size > MAX_TEXT:
             return None
-        return values[0] if len(values) == 1 else self._joined(values, parts, _NOWHERE)
+        whole = values[0] if len(values) == 1 else self._joined(values, parts, _NOWHERE)
+        self._whole[text] = whole, size, self._text - before
+        return whole
 
     def _locate(self, problems: list[Problem], start: int, pos: Pos, path: Path) -> None:
         """Give the problems from ``start`` on that are about the value at ``pos`` its address and path."""

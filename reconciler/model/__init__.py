@@ -25,6 +25,7 @@ from .expansion import (
 )
 from .kind import (
     Kind,
+    ReadLeaving,
     ReadMany,
     Removals,
 )
@@ -166,6 +167,7 @@ __all__ = [
     "Pos",
     "Proof",
     "Query",
+    "ReadLeaving",
     "ReadMany",
     "Reads",
     "Ref",

@@ -48,6 +48,7 @@ class Access:
     removals   of ``dependents``, about any object in the account
     referrers  of ``referrers``, about any object in the account
     waits      of drains and waits for a removal, about any object in the account
+    leaving    of ``read_leaving`` beside those of ``read``, about any object in the account
     creates    of ``create``, about an object that does not exist yet
     changes    of ``create`` (after the creation), ``update``, ``repair`` and ``restore``
     deletes    of ``delete``; also for what is owned and no longer declared
@@ -73,6 +74,7 @@ class Access:
     removals: tuple[str, ...] = ()
     referrers: tuple[str, ...] = ()
     waits: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
     creates: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     deletes: tuple[str, ...] = ()
@@ -101,6 +103,7 @@ class Access:
                 self.removals,
                 self.referrers,
                 self.waits,
+                self.leaving,
             ),
             *(self.creates, self.changes, self.deletes, self.upserts, self.tags),
         )

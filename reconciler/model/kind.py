@@ -144,6 +144,20 @@ class ReadMany:
     most: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class ReadLeaving:
+    """How objects are read again before they are deleted, in fewer calls than before they are changed.
+
+    ``read`` is given some as they were planned, and returns them as they are now. Their tags **must** be from the
+    service itself. Properties **may** be those that were planned, where a reply shows that they are the same, or where
+    they need a call of their own. What no longer exists, has changed, or is uncertain **must** be left out: it is then
+    read by its name. ``most`` are given at once.
+    """
+
+    read: Callable[[Scope, Sequence[Live]], Reads[Sequence[Live]]]
+    most: int = 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Kind:
     """Everything the engine knows about a kind of resource.
@@ -179,6 +193,8 @@ class Kind:
     fields: Mapping[str, Field] = EMPTY
     #: Reads many of them at once before they are written to, in fewer calls than ``read`` by their names.
     read_many: ReadMany | None = None
+    #: Reads them again before they are deleted, in fewer calls than ``read`` and ``read_many``.
+    read_leaving: ReadLeaving | None = None
     #: Properties that name other resources, by path.
     refs: Mapping[str, Ref] = EMPTY
     #: Properties that a look-up may give, by path, each with the kind of look-up: ``subnets[]`` -> ``subnets``.

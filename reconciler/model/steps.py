@@ -234,6 +234,7 @@ class Wait:
               waits that differ in these only share one poll
     known     maps members of the item to attributes that an earlier call of the resource captures: where its reply
               already shows that the wait is done, nothing is polled
+    for_others  at the end of a deletion that AWS finishes in any case: it is only waited for where another step has to
     """
 
     title: str
@@ -253,6 +254,7 @@ class Wait:
     among: str = field(default="", compare=False)
     named_by: tuple[str, ...] = field(default=(), compare=False)
     known: Json = field(default=EMPTY, compare=False)
+    for_others: bool = field(default=False, compare=False)
 
 
 Action: TypeAlias = Call | Wait

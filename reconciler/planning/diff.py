@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial, reduce
+from marshal import dumps
 from operator import getitem
-from typing import Any
+from typing import Any, Final
 
 from reconciler.model import (
     EMPTY,
@@ -38,6 +39,9 @@ from reconciler.planning.unknown_members import strip_unknown, with_unknown_memb
 
 with when_used():
     from reconciler.planning.effects import effect_at
+
+
+_MOST_PAIRS: Final = 2000  # that are remembered of a field
 
 
 def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tuple[Diff, Json, Json]:
@@ -92,8 +96,7 @@ def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
     if facts.key and _surely_equal_by_key(left, right, facts.key, node.item_node()):
         return True
     if facts.normalize or facts.key or facts.unordered:
-        plain = not isinstance(left, STAND_INS) and not isinstance(right, STAND_INS)
-        return plain and bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
+        return _equal_in_form(left, right, node)
     if isinstance(left, dict | Mapping) and isinstance(right, dict | Mapping):
         return _surely_equal_members(left, right, node)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple) and len(left) == len(right):
@@ -122,6 +125,26 @@ def _surely_equal_by_key(left: Any, right: Any, key: str, each: FieldNode) -> bo
     if len(by_key) != len(right) or len(names) != len(left):
         return False
     return all((other := by_key.get(item[key])) is not None and _surely_equal(item, other, each) for item in left)
+
+
+def _equal_in_form(left: Any, right: Any, node: FieldNode) -> bool:
+    """Whether both are equal in canonical form. Most resources have the values of others, whose pairs are remembered:
+    as marshal writes them, which refuses all but plain values, and distinguishes what a comparison could.
+    """
+    if isinstance(left, STAND_INS) or isinstance(right, STAND_INS):
+        return False
+    try:
+        pair = dumps((left, right), 2)
+    except ValueError:  # with a stand-in inside
+        return bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
+    if pair in node.equal:
+        return True
+    equal = bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
+    if equal:
+        if len(node.equal) >= _MOST_PAIRS:
+            node.equal.clear()
+        node.equal.add(pair)
+    return equal
 
 
 def _implied_by_absence(name: str, item: Any, node: FieldNode, *, computed: bool = True) -> bool:

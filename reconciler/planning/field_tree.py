@@ -17,7 +17,7 @@ class FieldNode:
     """The kind's field facts as a tree: ``children`` by member name (``*``: any), ``item`` for the items of a list.
 
     ``newer``: this member or one below it is only in the installed AWS model. ``defaults`` are those of the children,
-    by name; ``fills``: some member below has a default.
+    by name; ``fills``: some member below has a default. ``equal`` are pairs of values that were found to be equal here.
     """
 
     facts: Field = Field()
@@ -26,6 +26,7 @@ class FieldNode:
     newer: bool = False
     defaults: dict[str, Any] = field(default_factory=dict)
     fills: bool = False
+    equal: set[bytes] = field(default_factory=set)
 
     def child(self, name: str) -> FieldNode:
         """The node of member ``name``; an empty one where there are no facts about it."""

@@ -21,7 +21,7 @@ from dataclasses import field
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from reconciler.model import Action, Address, Call, Live, Proof, Ref, Step, Verb
+from reconciler.model import Action, Address, Call, Live, Proof, Ref, Step, Verb, Wait
 from reconciler.model import problem_codes as codes
 from reconciler.model.paths import values_at
 from reconciler.model.problems import Problem
@@ -73,6 +73,9 @@ def steps(nodes: Mapping[Address, Node]) -> tuple[dict[Address, tuple[Step, ...]
                 graph.edge(chain.ids[0], ups[address].ids[-1])  # rule 4
             else:
                 graph.edge(ups[address].ids[0], chain.ids[-1])  # rule 5
+    going = [chain for chains in downs.values() for chain in chains]
+    _leave_to_earlier(going, graph)
+    _end_with_calls(going, graph)
     planned: dict[Address, tuple[Step, ...]] = {}
     for address in nodes:
         chains = [*([ups[address]] if address in ups else []), *downs.get(address, [])]
@@ -93,6 +96,50 @@ def _down_chains(node: Node) -> Iterator[_Chain]:
         count += len(ids)
         if ids:
             yield _Chain(node, ids, down.actions, down.live)
+
+
+def _leave_to_earlier(downs: Sequence[_Chain], graph: _Graph) -> None:
+    """Leave out a call of a deletion that another one sends before it, if it succeeds where nothing is left to do: a
+    role has left the instance profile that is deleted first.
+    """
+    ending = {chain.ids[-1]: chain for chain in downs}
+    left_out: dict[str, set[str]] = {}
+    for chain in downs:
+        before = graph.after.get(chain.ids[0], set()) if len(chain.ids) > 1 else set()
+        sent = [action for step in before if step in ending for action in ending[step].actions]
+        out = {
+            step
+            for step, action in zip(chain.ids[:-1], chain.actions, strict=False)
+            if any(_is_same(action, other) for other in sent)
+        }
+        left_out |= dict.fromkeys(out, before)
+        if out:
+            kept = [(step, action) for step, action in zip(chain.ids, chain.actions, strict=True) if step not in out]
+            chain.ids, chain.actions = [step for step, _ in kept], [action for _, action in kept]
+            for earlier, later in zip(("", *chain.ids), chain.ids, strict=False):
+                graph.after[later] = (graph.after.get(later, set()) - out) | ({earlier} if earlier else before)
+    for step in left_out:
+        graph.after.pop(step, None)
+    for after in graph.after.values() if left_out else ():
+        for step in after & left_out.keys():
+            after.remove(step)
+            after.update(left_out[step])
+
+
+def _end_with_calls(downs: Sequence[_Chain], graph: _Graph) -> None:
+    """Leave out the last wait of a deletion where it is for others, and there are none."""
+    ends = [chain for chain in downs if isinstance(wait := chain.actions[-1], Wait) and wait.for_others]
+    awaited = {step for after in graph.after.values() for step in after} if ends else set()
+    for chain in ends:
+        if chain.ids[-1] not in awaited and len(chain.ids) > 1:
+            chain.ids, chain.actions = chain.ids[:-1], chain.actions[:-1]
+
+
+def _is_same(action: Action, other: Action) -> bool:
+    """Whether ``action`` succeeds where nothing is left to do, and ``other`` is the same call."""
+    if not (isinstance(action, Call) and isinstance(other, Call) and action.ok_if):
+        return False
+    return str(action) == str(other) and action.params == other.params
 
 
 def _reach_first(nodes: Mapping[Address, Node], ups: Mapping[Address, _Chain], graph: _Graph) -> None:

@@ -13,6 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from reconciler.config import links, physical, references
+from reconciler.config.section_order import by_section
 from reconciler.model import (
     EMPTY,
     OWNER_TAG,
@@ -62,6 +63,7 @@ class _Planner:
     owned: dict[Address, list[Live]] = field(default_factory=dict)
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
     deferred: dict[Address, frozenset[Address]] = field(default_factory=dict)
+    context: references.ResolutionContext | None = None
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
@@ -76,6 +78,14 @@ class _Planner:
                 self.remove(address, "the environment is destroyed")
             return
         declared = self.env.resources
+        self.context = references.ResolutionContext(
+            scope=self.scope,
+            declared=self.attributes,
+            existing=self.observed.existing,
+            lookups=self.lookups,
+            names=declared,
+            unseen=self.unreadable,
+        )
         uses = self.uses()
         self.deferred = self.created_later(uses)
         for address in self.sequence(uses):
@@ -105,9 +115,11 @@ class _Planner:
         }
 
     def sequence(self, uses: Mapping[Address, list[references.Use]]) -> list[Address]:
-        graph = {a: sorted({u.target for u in found if not u.ref.late} - {a}) for a, found in sorted(uses.items())}
+        graph = {a: {u.target for u in found if not u.ref.late} - {a} for a, found in sorted(uses.items())}
+        if (ordered := by_section(graph)) is not None:
+            return ordered
         try:
-            return list(TopologicalSorter(graph).static_order())
+            return list(TopologicalSorter({a: sorted(targets) for a, targets in graph.items()}).static_order())
         except CycleError as error:
             loop = [str(address) for address in error.args[1]]
             first = self.env.resources[min(error.args[1])]
@@ -125,15 +137,8 @@ class _Planner:
     # --- one declared resource ---------------------------------------------------------------------------------------
 
     def plan_resource(self, resource: Resource, uses: list[references.Use]) -> None:
-        address, kind = resource.address, self.kinds[resource.address.section]
-        context = references.ResolutionContext(
-            scope=self.scope,
-            declared=self.attributes,
-            existing=self.observed.existing,
-            lookups=self.lookups,
-            names=self.env.resources,
-            unseen=self.unreadable,
-        )
+        address, kind, context = resource.address, self.kinds[resource.address.section], self.context
+        assert context is not None
         props, wrong = references.resolve(resource, kind, self.kinds, context)
         tags, wrong_tags = references.resolve_tags(resource, context)
         self.nodes.pop(address, None)
@@ -281,7 +286,8 @@ def make(
     ownership = Ownership.of(observed, kinds, scope, env.resources)
     decider = ResourcePlanner(env, scope, observed, chosen, ownership, members, kinds)
     planner = _Planner(env, kinds, scope, observed, chosen, lookups, decider, decider.problems)
-    planner.problems += _unknown_addresses(env, chosen, _owned(ownership, env.resources))
+    if chosen.targets or chosen.exclude or chosen.replace or chosen.refresh:
+        planner.problems += _unknown_addresses(env, chosen, _owned(ownership, env.resources))
     planner.problems += ownership.left_elsewhere(destroy=chosen.destroy)
     planner.run()
     nodes = _limited(planner.nodes, chosen)
@@ -414,6 +420,8 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
     importing = kept.attrs.get("arn") or kept.attrs.get("id") or kept.physical if kept else ""
     secret = _secret_members(with_unknown_members(node.kind, resource.unknown_members if resource else EMPTY))
     name = node.want.physical if node.want else kept.physical if kept else node.address.name
+    removals = node.removals
+    notes = [*node.notes, *(down.note for down in removals if down.note)] if removals else node.notes
     return ResourcePlan(
         address=node.address,
         verb=node.verb,
@@ -424,7 +432,7 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         steps=steps,
         reason=node.reason,
         disruption=node.disruption,
-        notes=tuple(dict.fromkeys([*node.notes, *(down.note for down in node.removals if down.note)])),
+        notes=tuple(dict.fromkeys(notes)) if notes else (),
         create_first=node.create_first,
         importing=importing if node.verb is Verb.ADOPT else "",
         depends_on=tuple(sorted({use.target for use in node.uses} - {node.address})),
@@ -432,8 +440,8 @@ def _resource_plan(node: Node, steps: tuple[Any, ...]) -> ResourcePlan:
         secret_paths=secret,
         want=node.want,
         kept_object=kept,
-        removed_objects=tuple(down.live for down in node.removals),
-        by_tag_only=tuple(down.live.physical for down in node.removals if down.live in node.by_tag_only),
+        removed_objects=tuple([down.live for down in removals]),
+        by_tag_only=tuple([down.live.physical for down in removals if down.live in node.by_tag_only]),
         remaining=node.remaining,
         not_compared=node.not_compared,
         declared=resource,

@@ -370,6 +370,8 @@ class ResourcePlanner:
         assert resource is not None
         if self.observed.incomplete:
             return  # while reads are refused nothing is deleted that can wait
+        if node.verb is Verb.NOOP and len(owned) == 1 and owned[0] is node.kept_object:
+            return  # most resources of most plans
         former = self.revisions_of_former_name(node, owned)
         others = [live for live in owned if not self.is_ours(node, live) and live not in former]
         node.by_tag_only = tuple(live for live in others if live is not node.kept_object and not live.deleting)
@@ -426,9 +428,10 @@ class ResourcePlanner:
         assert resource is not None
         name = live.attrs.get("name", physical) if live and kind.versioned else physical
         known: dict[str, Any] = dict(kind.attrs(self.scope, name, props))
-        attrs = {**{later: Later(address, later) for later in kind.assigned_by_aws}, "name": name, **known}
-        if live:
-            attrs |= live.attrs
+        there = live.attrs if live else EMPTY
+        later = {attr: Later(address, attr) for attr in kind.assigned_by_aws if attr not in there}
+        attrs = {**later, "name": name, **known, **there}
+        if live and resource.lifecycle.ignore_changes:
             props = differ.keep_ignored(kind, live.props, props, resource.lifecycle.ignore_changes)
         own = {**kind.ownership_tags(self.scope), **({NAME_TAG: address.name} if name != address.name else {})}
         own |= {KEEP_TAG: "true"} if resource.lifecycle.prevent_destroy else {}
@@ -447,7 +450,7 @@ class ResourcePlanner:
 
     def tag_changes(self, live: Live, want: Want) -> tuple[Any, ...]:
         """The differences between the tags of ``live`` and ``want``."""
-        return differ.tags(self.our_tags(live.tags, want), want.tags)
+        return () if live.tags == want.tags else differ.tags(self.our_tags(live.tags, want), want.tags)
 
     def our_tags(self, tags: Mapping[str, Any], want: Want) -> dict[str, Any]:
         """The tags to compare: neither AWS's, nor ignored ones, nor other tags with our prefix."""
@@ -462,10 +465,14 @@ class ResourcePlanner:
 
     def with_tags(self, props: Json, tags: Mapping[str, Any], want: Want) -> Json:
         """``props`` with the member ``tags``, as in YAML."""
-        ours = self.our_tags(tags, want)
-        if not ours or not want.tags:
+        if not want.tags:
             return props
-        return Deferred(lambda: {**props, "tags": ours}) if isinstance(props, Deferred) else {**props, "tags": ours}
+
+        def tagged() -> Json:
+            ours = self.our_tags(tags, want)
+            return {**props, "tags": ours} if ours else props
+
+        return Deferred(tagged) if isinstance(props, Deferred) else tagged()
 
     def tag_actions(
         self, node: Node, live: Live, want: Want, changes: Iterable[Any], *, adopting: bool

@@ -1,4 +1,4 @@
-"""What a first apply asks of AWS: how many calls, in what company, and in what order they arrive.
+"""What a first apply and a destroy ask of AWS: how many calls, in what company, and in what order they arrive.
 
 Calls are counted where they arrive, in the sandbox. The estate is the one of the benchmarks: N job definitions, N/10
 queues, N/20 compute environments, roles, profiles and log groups, and a handful of everything else.
@@ -28,6 +28,7 @@ AT_ONCE = dict.fromkeys(LASTING, 0)
 READS = ("Describe", "Get", "List")
 POLLS = ("batch:DescribeComputeEnvironments", "batch:DescribeJobQueues")
 LOCK = ("ssm:PutParameter", "ssm:GetParameterHistory", "ssm:DeleteParameter")
+LOCK_READS = 1
 # what is allowed in all: https://docs.aws.amazon.com has no cheaper way to create these than one call for each
 MOST = {20: 80, 60: 145}
 
@@ -144,20 +145,63 @@ def test_a_first_apply_costs_what_is_created_and_little_more(history, declared, 
     assert found.total() + sum(polls.values()) + len(POLLS) + len(LOCK) <= MOST[n]
 
 
+@pytest.mark.parametrize("n", [20, 120])
+def test_a_destroy_costs_its_writes_and_little_more_than_two_plans(history, declared, n):
+    """At most 1.1 times the reads of two plans without changes; those of the lock are not in this count."""
+    env = declared(n)
+    history.run(env)
+    history.sandbox.calls.clear()
+    history.plan(env)
+    plan = Counter(made(history.sandbox))
+    history.sandbox.calls.clear()
+    outcome = history.run(env, destroy=True)
+
+    found = Counter(made(history.sandbox))
+    reads = Counter({call: count for call, count in found.items() if is_read(call)})
+    groups, queues = estate.groups(n), estate.queues(n)
+    assert outcome.ok
+    assert reads.total() + LOCK_READS <= 2.2 * plan.total(), reads
+    assert found - reads == Counter(
+        {
+            "batch:DeregisterJobDefinition": n,
+            **dict.fromkeys(("batch:UpdateJobQueue", "batch:DeleteJobQueue"), queues),
+            **dict.fromkeys(("batch:UpdateComputeEnvironment", "batch:DeleteComputeEnvironment"), groups),
+            **dict.fromkeys(("iam:RemoveRoleFromInstanceProfile", "iam:DeleteInstanceProfile"), groups),
+            **dict.fromkeys(("iam:DetachRolePolicy", "iam:DeleteRole"), groups + 2),
+            "iam:DeleteRolePolicy": groups + 1,
+            "logs:DeleteLogGroup": groups,
+            **dict.fromkeys(("events:RemoveTargets", "events:DeleteRule"), 2),
+            **dict.fromkeys(("batch:DeleteConsumableResource", "batch:DeleteSchedulingPolicy"), 1),
+            **dict.fromkeys(("ec2:DeletePlacementGroup", "ec2:DeleteLaunchTemplate", "ec2:DeleteSecurityGroup"), 1),
+            **dict.fromkeys(("ecr:DeleteRepository", "iam:DeletePolicy", "secretsmanager:DeleteSecret"), 1),
+            "sns:DeleteTopic": 1,
+        }
+    )
+
+
 DESTROYED = Counter(
     {
         "batch:DescribeJobDefinitions": 2,
         "batch:DescribeSchedulingPolicies": 2,
-        "ec2:DescribePlacementGroups": 4,
+        "ec2:DescribePlacementGroups": 3,
         "iam:GetAccountAuthorizationDetails": 2,
-        "iam:ListRoles": 2,
+        "iam:ListRoles": 1,
         "iam:GetInstanceProfile": 2,
-        "logs:DescribeLogGroups": 2,
-        "logs:ListTagsForResource": 1,
+        "iam:GetPolicy": 2,
+        "ec2:DescribeLaunchTemplates": 2,
+        "ec2:DescribeLaunchTemplateVersions": 2,
+        "logs:DescribeLogGroups": 1,
+        "ecr:DescribeRepositories": 1,
+        "ecr:GetLifecyclePolicy": 1,
+        "events:ListTargetsByRule": 2,
+        "sns:GetTopicAttributes": 1,
+        **dict.fromkeys(("ecr:ListTagsForResource", "logs:ListTagsForResource", "sns:ListTagsForResource"), 1),
+        "events:ListTagsForResource": 2,
     }
 )
-"""Of what a destroy reads: once to plan, and once before it writes, however many there are; of instance profiles and the
-tags of log groups, each. Placement groups are also looked for by who uses them, and waited for.
+"""Of what a destroy reads: once to plan, and once before it writes, however many there are; of instance profiles each,
+and of what has its tags in a call of their own, these alone. Placement groups are also looked for by who uses them, and
+so are versions of launch templates.
 """
 
 

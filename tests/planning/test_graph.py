@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from reconciler.model import Effect, Field, Live, Plan, Ref, Replace
+from reconciler.model import Call, Effect, Field, Live, On, Plan, Ref, Replace, Wait
 from reconciler.model.problems import Problem
 from reconciler.planning import planner
 from tests.support.builders import OWNED, SCOPE, env, kind, live, observed, resource
@@ -112,3 +113,60 @@ def test_what_goes_for_good_still_goes_after_those_that_named_it() -> None:
 
     assert problems == []
     assert waits_for(made, "keys.k:down.0", "rooms.r:down.0")
+
+
+def leaving(car: Any, line: Any, **facts: Any) -> Call:
+    return Call("test", "Leave", {"car": car, "line": line}, **{"ok_if": (On("Gone"),), **facts})
+
+
+@pytest.mark.parametrize(
+    ("cars", "made", "facts", "left"),
+    [
+        ([live("a", lines=["l"]), live("b", lines=["l"])], ["a", "b"], {}, []),
+        ([live("a", lines=["l"])], ["a", "b"], {}, ["Leave b"]),
+        ([], ["a"], {}, ["Leave a"]),  # it stays, or somebody else's
+        ([live("a", lines=["l"])], ["a"], {"ok_if": ()}, ["Leave a"]),
+        ([live("a", lines=["m"])], ["a"], {}, ["Leave a"]),  # in no order
+        ([live("a", lines=["l"])], ["a"], {"line": "m"}, ["Leave a"]),
+    ],
+    ids=["all are gone before", "but one", "none", "who says nothing of it", "not before", "another line"],
+)
+def test_what_an_earlier_deletion_does_is_not_done_again(
+    cars: list[Live], made: list[str], facts: Any, left: list[str]
+) -> None:
+    line = facts.get("line")
+    going = kind(
+        "cars",
+        refs={"lines[]": Ref(section="lines")},
+        delete=lambda car, _: [leaving(car.physical, line or car.props["lines"][0]), Call("test", "Scrap", {})],
+    )
+    ends = [*(leaving(car, "l", **{k: v for k, v in facts.items() if k == "ok_if"}) for car in made)]
+    lines = kind("lines", delete=lambda _, __: [*ends, Call("test", "End", {})])
+
+    plan, problems = make(kinds=[going, lines], cars=cars, lines=[live("l")])
+
+    assert problems == []
+    steps = [step for step in plan.steps if step.address.section == "lines"]
+    assert [f"{step.action}".partition(":")[2] for step in steps] == [*["Leave"] * len(left), "End"]
+    assert [f"Leave {step.action.params['car']}" for step in steps[:-1]] == left  # type: ignore[union-attr]
+    for car in (car for car in cars if car.props["lines"] == ["l"]):
+        assert waits_for(plan, steps[-1].id, f"cars.{car.physical}:down.1")
+        assert waits_for(plan, steps[0].id, f"cars.{car.physical}:down.1")
+
+
+def test_what_ends_in_any_case_is_waited_for_by_others_alone() -> None:
+    end, gone = Call("test", "End", {}), Wait(title="gone", read=Call("test", "Describe", {}), items="all", gone=True)
+
+    def ending(alone: bool, gone: Wait, **facts: Any) -> Any:
+        """How the deletion of a line ends: of one that nothing needs, or before another is made under its name."""
+        lines = kind("lines", delete=lambda _, __: [end, gone], fields={"on": Field(effect=Effect.REPLACE)}, **facts)
+        declared = () if alone else (resource("lines", "l", on=False),)
+        plan, problems = make(*declared, kinds=[lines], lines=[live("l", on=True)])
+        assert problems == []
+        return [type(step.action) for step in plan.steps if ":down" in step.id]
+
+    quiet = replace(gone, for_others=True)
+    assert ending(True, gone) == [Call, Wait]
+    assert ending(True, quiet) == [Call]
+    assert ending(False, quiet, replace=Replace.CREATE_FIRST) == [Call]
+    assert ending(False, quiet, replace=Replace.DELETE_FIRST) == [Call, Wait]

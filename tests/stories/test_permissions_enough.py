@@ -58,6 +58,10 @@ ELSEWHERE = {
     ("batch:UpdateSchedulingPolicy", ()): "of fair-share policies; those of quota shares have no choice",
     ("iam:DeletePolicyVersion", ()): "of policies with several versions",
     **{
+        (f"iam:{one}", (OWN,)): "of policies that are deleted, and have another default version than planned"
+        for one in ("ListPolicyVersions", "GetPolicyVersion")
+    },
+    **{
         (f"events:{one}", ()): "finds who uses roles that EventBridge may assume, or job definitions"
         for one in ("ListEventBuses", "ListRules", "ListTargetsByRule")
     },

@@ -35,6 +35,9 @@ _IN_FLOW: Final = (
 _VALUE: Final = rf"""(?:({_QUOTED}|{_PLAIN})|([\[{{].*?[\]}}]))"""
 _LINE: Final = regex(rf"([ ]*+)(?:\#.*|(-[ ]++)?(?:{_KEY}:(?:[ ]++|$))?{_VALUE}?[ ]*+(?:(?<=[ ])\#.*)?)")
 _TOKEN: Final = regex(rf"[ ]*+(?:([\[{{])|([\]}}])|(,)|{_KEY}:[ ]++|({_QUOTED}|{_IN_FLOW}))")
+_WORD: Final = r"[A-Za-z0-9_/](?:[A-Za-z0-9_./-]++|:(?=[A-Za-z0-9_./-]))*+"
+_MEMBER: Final = rf"[A-Za-z0-9_/](?:[A-Za-z0-9_./-]++)?+: (?:{_WORD}|\"[A-Za-z0-9_./:-]*+\")"
+_FLAT: Final = regex(rf"\{{({_MEMBER}(?:, {_MEMBER})*+)\}}")
 _MOST_LEVELS: Final = 30  # of lines, and again inside a line: together fewer than the parser's limit
 _MOST_IN_KEY: Final = 500  # fewer characters, too
 _START: Final = regex(r"\A---\n")
@@ -58,7 +61,7 @@ def document(text: str, file: str, compose: Callable[[], Node]) -> Node | None:
 
     ``compose`` reads the text with the parser, where the place of something inside a resource is needed.
     """
-    if SPECIAL.search(text):
+    if "\t" in text or "\r" in text or not (text.isascii() or SPECIAL.search(text) is None):
         return None
     try:
         return _Reading(file, compose).document(_START.sub("\n", text).split("\n"))
@@ -119,17 +122,19 @@ class _Reading:
         waits = ""  # the key whose value is on the next lines
         stack = self.stack
         top = stack[0]
-        read = enumerate(map(_Lines().__getitem__, lines), 1)
-        written = [(number, line) for number, line in read if line is not _NOTHING]
-        for number, (indent, dash, key, value, values, sites) in written:
+        counted = self.values
+        for number, line in enumerate(map(_Lines().__getitem__, lines), 1):
+            if line is _NOTHING:
+                continue
+            indent, dash, key, value, values, sites = line
             if waits:
                 top = self.below(waits, indent, dash)
             elif indent != top.indent or dash >= 0 or top.is_list:  # else one more member, as most lines are
                 top = self.beside(indent, dash)
             if dash >= 0 and key:
                 top = self.item(top.into, indent)
+                counted += 1
             into = top.into
-            self.values += values
             waits = ""
             if not key:
                 into.append(value)
@@ -137,14 +142,19 @@ class _Reading:
                 raise _Special
             else:
                 if len(stack) <= 2:
-                    self.start(key, number, indent + 1, self.values - values)
+                    self.start(key, number, indent + 1, counted)
                 into[key] = value
                 waits = key if value is _BELOW else ""
-            for site in sites:
-                self.sites.append((*(one.key for one in self.stack[1:]), key or len(into) - 1, *site))
-        if waits or not self.root or self.values * 2 >= MAX_NODES:
-            return None
-        return self.nodes()
+            counted += values
+            if sites:
+                self.with_sites(key or len(into) - 1, sites)
+        self.values = counted
+        return None if waits or not self.root or self.values * 2 >= MAX_NODES else self.nodes()
+
+    def with_sites(self, member: Any, sites: Sites) -> None:
+        """Note the paths in the value of a member of the innermost collection."""
+        above = [one.key for one in self.stack[1:]]
+        self.sites += [(*above, member, *site) for site in sites]
 
     def below(self, key: str, indent: int, dash: int) -> _Open:
         """The collection that is the value of ``key``, and begins with a line."""
@@ -181,7 +191,6 @@ class _Reading:
         """The mapping that begins in the line of the list's item."""
         made = _Open(indent, len(into), {})
         into.append(made.into)
-        self.values += 1
         self.push(made)
         return made
 
@@ -284,11 +293,24 @@ class _Flow:
 
     def whole(self) -> tuple[Any, int, Sites]:
         """The value, how many there are in it, and the paths to texts with expressions."""
+        if flat := _FLAT.fullmatch(self.text):
+            return self.flat(flat[1])
         opening = self.token()[0]
         value = self.collection(opening, ())
         if self.at != len(self.text):
             raise _Special
         return value, self.values, tuple(self.sites)
+
+    def flat(self, members: str) -> tuple[Any, int, Sites]:
+        """The same for a mapping of plain words, as most are."""
+        found: dict[str, Any] = {}
+        for member in members.split(", "):
+            key, _, text = member.partition(": ")
+            name = _key(key, quoted=False)
+            if name in found:
+                raise _Special
+            found[name] = _meaning(text)
+        return found, 1 + len(found), ()
 
     def token(self) -> tuple[str | None, ...]:
         found = _TOKEN.match(self.text, self.at)

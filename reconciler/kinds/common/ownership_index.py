@@ -80,8 +80,12 @@ def tags_if_expected(found: Index, arn: str, sought: Sought | None) -> Mapping[s
     """The tags of a sought object, if the index has exactly the expected ones; None if the service must be read."""
     if sought is None or sought.tags is None or arn not in found:
         return None
-    tags = found[arn]
-    return tags if {name: text for name, text in tags.items() if not _aws(name)} == sought.tags else None
+    return found[arn] if is_expected(found[arn], sought.tags) else None
+
+
+def is_expected(tags: Mapping[str, str], expected: Mapping[str, str]) -> bool:
+    """Whether ``tags`` are the expected ones, but for those of AWS."""
+    return {name: text for name, text in tags.items() if not _aws(name)} == expected
 
 
 def _aws(name: str) -> bool:

@@ -33,8 +33,8 @@ def find_by_name_or_owner(
     Unreadable.
     """
     names = sorted({sought.name for sought in query.sought})
-    calls = [_filtered(describe, name_filter, list(some)) for some in chunks(names, 200)]
-    owned = _filtered(describe, f"tag:{OWNER_TAG}", [query.scope.environment])
+    calls = [filtered(describe, name_filter, list(some)) for some in chunks(names, 200)]
+    owned = filtered(describe, f"tag:{OWNER_TAG}", [query.scope.environment])
     index_calls = index(query) if query.indexed else ()
     if query.owned and not query.indexed:
         calls.append(owned)
@@ -46,7 +46,8 @@ def find_by_name_or_owner(
     return list(found.values())
 
 
-def _filtered(describe: Call, name: str, values: list[str]) -> Call:
+def filtered(describe: Call, name: str, values: list[str]) -> Call:
+    """``describe`` for the items that have one of ``values`` for the filter ``name``."""
     return replace(describe, params={**describe.params, "Filters": [{"Name": name, "Values": values}]})
 
 

@@ -144,10 +144,12 @@ def update(_: Live, __: Want, ___: Diff) -> Sequence[Action]:
 
 
 def delete(live: Live, _: Json) -> Sequence[Action]:
-    """DeletePlacementGroup, retried while instances are in the group, and the wait until it is deleted."""
+    """DeletePlacementGroup, retried while instances are in the group, and the wait until it is deleted, if that is of
+    any matter to others.
+    """
     params = {"GroupName": live.physical}
     call = Call("ec2", "DeletePlacementGroup", params, retry_on=IN_USE, ok_if=NOT_FOUND, patience=IN_USE_PATIENCE)
-    return [call, *wait_until_gone(live)]
+    return [call, *(replace(wait, for_others=True) for wait in wait_until_gone(live))]
 
 
 def wait_until_settled(live: Live) -> Sequence[Action]:
@@ -155,7 +157,7 @@ def wait_until_settled(live: Live) -> Sequence[Action]:
     return [_wait_until_available(live.physical)]
 
 
-def wait_until_gone(live: Live) -> Sequence[Action]:
+def wait_until_gone(live: Live) -> Sequence[Wait]:
     """The wait until EC2 no longer shows the group, or shows it as deleted."""
     wait = Wait(
         title=f"placement group {live.physical} deleted",

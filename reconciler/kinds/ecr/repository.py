@@ -43,6 +43,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadLeaving,
     Reads,
     Refused,
     Removals,
@@ -56,6 +57,7 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.leaving import tags_again
     from reconciler.kinds.common.ownership_index import (
         Index,
         by_name,
@@ -181,12 +183,25 @@ def _tags(
     known = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     tags = {name: confirmed_tags for name, confirmed_tags in known.items() if confirmed_tags is not None}
     rest = [name for name in arns if name not in tags]
-    calls = tuple(Call("ecr", "ListTagsForResource", {"resourceArn": arns[name]}) for name in rest)
+    calls = tuple(_list_tags(arns[name]) for name in rest)
     for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
         answer = ok(call, reply, ABSENT)
         if answer is not None:
             tags[name] = tag_map(answer["tags"])
     return tags
+
+
+def _list_tags(arn: str) -> Call:
+    return Call("ecr", "ListTagsForResource", {"resourceArn": arn})
+
+
+def read_leaving(_: Scope, lives: Sequence[Live]) -> Reads[Sequence[Live]]:
+    """The repositories with their tags alone."""
+    return (
+        yield from tags_again(
+            lives, lambda live: _list_tags(live.attrs["arn"]), lambda answer: tag_map(answer["tags"]), ABSENT
+        )
+    )
 
 
 def _live(scope: Scope, found: tuple[Json, Json, Json], tags: Mapping[str, str], extra: Json) -> Live:
@@ -424,6 +439,7 @@ KIND = Kind(
     lookups={"encryptionConfiguration.kmsKey": "kmsKey"},
     everything=listing(LIST, "repositories", "repositoryName"),
     read=read,
+    read_leaving=ReadLeaving(read_leaving),
     attrs=attrs,
     create=create,
     update=update,

@@ -51,6 +51,7 @@ from reconciler.model import (
     On,
     OtherTools,
     Query,
+    ReadLeaving,
     Reads,
     Ref,
     Referrer,
@@ -68,6 +69,7 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common import event_rules, recorded
+    from reconciler.kinds.common.leaving import tags_again
     from reconciler.kinds.common.ownership_index import Index, index, owned_names, tags_from_index, tags_if_expected
     from reconciler.kinds.common.referrers import referrer
     from reconciler.kinds.common.replies import chunks, ok, tag_list, tag_map, together
@@ -231,10 +233,23 @@ def _tags(
 ) -> Reads[dict[RuleKey, Mapping[str, str]]]:
     found = {place: tags_if_expected(tagged, _arn(scope, *place), sought.get(place)) for place in places}
     open_ones = [place for place, tags in found.items() if tags is None]
-    calls = tuple(Call("events", "ListTagsForResource", {"ResourceARN": _arn(scope, *place)}) for place in open_ones)
+    calls = tuple(_list_tags(_arn(scope, *place)) for place in open_ones)
     for place, call, reply in zip(open_ones, calls, (yield calls) if calls else (), strict=True):
         found[place] = tag_map((ok(call, reply, MISSING.code) or {}).get("Tags"))
     return {place: tags or {} for place, tags in found.items()}
+
+
+def _list_tags(arn: str) -> Call:
+    return Call("events", "ListTagsForResource", {"ResourceARN": arn})
+
+
+def read_leaving(_: Scope, lives: Sequence[Live]) -> Reads[Sequence[Live]]:
+    """The rules with their tags alone: EventBridge refuses to delete one that has targets beside the planned ones."""
+    return (
+        yield from tags_again(
+            lives, lambda live: _list_tags(live.attrs["arn"]), lambda answer: tag_map(answer.get("Tags")), MISSING.code
+        )
+    )
 
 
 def _rule_key(path: str) -> tuple[str, str]:
@@ -334,7 +349,7 @@ def rival(want: Want, _: Mapping[str, Any]) -> Reads[tuple[str, Sequence[Call]]]
     No call creates a rule only where there is none, and the settings that were overwritten cannot be read any more.
     """
     arn = _arn(want.scope, bus_of(want.declared.get("eventBusName")), want.physical)
-    call = Call("events", "ListTagsForResource", {"ResourceARN": arn})
+    call = _list_tags(arn)
     (reply,) = yield (call,)
     owner = tag_map((ok(call, reply, MISSING.code) or {}).get("Tags")).get(OWNER_TAG, want.scope.environment)
     if owner == want.scope.environment:
@@ -478,6 +493,7 @@ KIND = Kind(
     from_setting=ALERTS_SETTING,
     everything=everything,
     read=read,
+    read_leaving=ReadLeaving(read_leaving),
     attrs=attrs,
     create=create,
     update=update,

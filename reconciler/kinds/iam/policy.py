@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from reconciler.kinds.common.policy_document.checks import findings, size
 from reconciler.kinds.common.policy_document.document import OLD_VERSION, Place, parse, written
@@ -44,6 +45,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadLeaving,
     Reads,
     Removals,
     Replace,
@@ -148,6 +150,23 @@ def _read_in_bulk(query: Query) -> Reads[Sequence[Live]]:
         for arn in chosen
         if arn in sought or _iam.is_owned(query, tag_map(tagged[arn].get("Tags")))
     ]
+
+
+def read_leaving(_: Scope, lives: Sequence[Live]) -> Reads[Sequence[Live]]:
+    """The policies by GetPolicy: one whose default version is the planned one has the planned document.
+
+    Versions are never changed, nor are path and description.
+    """
+    policies = yield from _get_policies(live.attrs["arn"] for live in lives)
+    return [
+        replace(live, tags=tag_map(policy.get("Tags")))
+        for live in lives
+        if (policy := policies.get(live.attrs["arn"])) and policy["DefaultVersionId"] in _default_versions(live)
+    ]
+
+
+def _default_versions(live: Live) -> list[str]:
+    return [version["id"] for version in live.extra.get("versions", ()) if version["default"]]
 
 
 def everything(_: Scope) -> Reads[Sequence[Existing]]:
@@ -461,6 +480,7 @@ KIND = Kind(
     name_member="policyName",
     everything=everything,
     read=read,
+    read_leaving=ReadLeaving(read_leaving),
     attrs=attrs,
     create=create,
     update=update,

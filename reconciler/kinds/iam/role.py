@@ -50,6 +50,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadLeaving,
     ReadMany,
     Reads,
     Ref,
@@ -89,7 +90,8 @@ REFS = {
 }
 
 # what GetAccountAuthorizationDetails does not return
-NOT_IN_DETAILS = ("Description", "MaxSessionDuration")
+PLAIN = {"description": "Description", "maxSessionDuration": "MaxSessionDuration"}
+NOT_IN_DETAILS = tuple(PLAIN.values())
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 ATTACHED_QUOTA, MAX_ATTACHED = 10, 20
 TRUST_QUOTA, MAX_TRUST = 2048, 4096
@@ -127,6 +129,19 @@ def read_many(query: Query) -> Reads[Sequence[Live] | None]:
     """The roles with sought names from the details; a single one takes less to read by its name."""
     names = list(dict.fromkeys(sought.name for sought in query.sought))
     return (yield from _read_in_bulk(query, names)) if len(names) > 1 else None
+
+
+def read_leaving(scope: Scope, lives: Sequence[Live]) -> Reads[Sequence[Live]]:
+    """Several roles from the details alone: what these lack has been planned, and is of no matter for a deletion."""
+    if len(lives) < 2:
+        return []
+    (reply,) = yield (bulk.DETAILS,)
+    found = bulk.details(reply).roles
+    return [
+        _live_from_bulk(scope, found[live.physical], {api: live.props.get(ours) for ours, api in PLAIN.items()})
+        for live in lives
+        if live.physical in found
+    ]
 
 
 def _read_in_bulk(query: Query, names: Sequence[str]) -> Reads[Sequence[Live]]:
@@ -280,8 +295,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
             give.append(change("PutRolePermissionsBoundary", params, NEW_POLICY))
         else:
             take.append(change("DeleteRolePermissionsBoundary", {"RoleName": name}, ok_if=NOT_FOUND))
-    plain = {"description": "Description", "maxSessionDuration": "MaxSessionDuration"}
-    changed = {api: props.get(ours, FIELDS[ours].clear) for ours, api in plain.items() if ours in tops}
+    changed = {api: props.get(ours, FIELDS[ours].clear) for ours, api in PLAIN.items() if ours in tops}
     if changed:
         give.append(change("UpdateRole", {"RoleName": name, **changed}))
     if "assumeRolePolicyDocument" in tops:
@@ -577,6 +591,7 @@ KIND = Kind(
     everything=everything,
     read=read,
     read_many=ReadMany(read_many, most=bulk.PAGE),
+    read_leaving=ReadLeaving(read_leaving, most=bulk.PAGE),
     attrs=attrs,
     create=create,
     update=update,

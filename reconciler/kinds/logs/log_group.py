@@ -20,6 +20,7 @@ from typing import Any
 
 from reconciler.kinds.common.listing import listing
 from reconciler.model import (
+    KEEP_TAG,
     OWNER_TAG,
     Access,
     Action,
@@ -37,6 +38,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadLeaving,
     ReadMany,
     Reads,
     Replace,
@@ -52,10 +54,12 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.leaving import tags_again
     from reconciler.kinds.common.ownership_index import (
         Index,
         by_name,
         index,
+        is_expected,
         matches_query,
         not_sought,
         owned_names,
@@ -85,6 +89,8 @@ FIELDS = {
 
 BUSY = (On("OperationAbortedException"),)
 ABSENT = "ResourceNotFoundException"
+PAGE = 1000
+ALONE = 3  # groups whose tags are read in no more calls than those of many
 
 
 def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
@@ -95,7 +101,7 @@ def attrs(scope: Scope, name: str, _: Json) -> Mapping[str, str]:
 def read(query: Query) -> Reads[Sequence[Live]]:
     """The groups that are sought or owned, with their tags."""
     sought = by_name(query)
-    listing = (_list_by_tag(query),) if query.owned and not query.indexed else ()
+    listing = (_list_by_tag(query.scope),) if query.owned and not query.indexed else ()
     ask, calls = listing or index(query), _describe_calls(list(sought))
     replies = (yield (*ask, *calls)) if ask or calls else ()
     tagged: Index = {}
@@ -103,7 +109,7 @@ def read(query: Query) -> Reads[Sequence[Live]]:
         more = [item["logGroupName"] for item in (ok(listing[0], replies[0]) or {}).get("logGroups", ())]
     else:
         found = yield from tags_from_index(ask, replies[: len(ask)])
-        tagged = {arn.removesuffix(":*"): tags for arn, tags in found.items()}
+        tagged = _by_arn(found)
         more = owned_names(tagged, query.scope, "logs", "log-group:")
     groups = yield from _existing(calls, replies[len(ask) :])
     calls = _describe_calls(not_sought(query, more))
@@ -130,18 +136,56 @@ def _read_untagged(query: Query) -> Reads[Sequence[Live]]:
 
 
 def _with_tags(live: Live) -> Reads[Live | None]:
-    call = Call("logs", "ListTagsForResource", {"resourceArn": live.attrs["arn"]})
-    answer = ok(call, (yield (call,))[0], ABSENT)
-    return None if answer is None else replace(live, tags=dict(answer["tags"]))
+    return next(iter((yield from _tags_again([live]))), None)
+
+
+def _tags_again(lives: Sequence[Live]) -> Reads[list[Live]]:
+    return (
+        yield from tags_again(
+            lives, lambda live: _list_tags(live.attrs["arn"]), lambda answer: dict(answer["tags"]), ABSENT
+        )
+    )
+
+
+def read_leaving(scope: Scope, lives: Sequence[Live]) -> Reads[Sequence[Live]]:
+    """The groups with their tags alone; of several those are left out whose tags may have changed.
+
+    The list of CloudWatch Logs itself shows by tag whose a group is, and whether it is to be kept. It can show neither
+    which other tags there are nor how old its knowledge is: the index of tags, which may be behind, has to agree. Where
+    the filters mean nothing to CloudWatch Logs, every group seems to be one that is to be kept.
+    """
+    if len(lives) <= ALONE:
+        return (yield from _tags_again(lives))
+    asked = (_list_by_tag(scope), _list_by_tag(scope, KEEP_TAG), *index(Query(scope, owned=True), ("logs",)))
+    replies = yield asked
+    ours, kept = (
+        {item["logGroupName"] for item in (ok(call, reply) or {}).get("logGroups", ())}
+        for call, reply in zip(asked[:2], replies[:2], strict=True)
+    )
+    tagged = _by_arn((yield from tags_from_index(asked[2:], replies[2:])))
+    return [
+        live
+        for live in lives
+        if live.physical in ours - kept and is_expected(tagged.get(live.attrs["arn"], {}), live.tags)
+    ]
 
 
 def _declared_key(sought: Sought | None) -> Any:
     return sought.props.get("kmsKeyId") if sought else None
 
 
-def _list_by_tag(query: Query) -> Call:
-    wanted = [{"key": OWNER_TAG, "values": [query.scope.environment]}]
-    return Call("logs", "ListLogGroups", {"logGroupTags": wanted}, all_pages=True)
+def _list_by_tag(scope: Scope, *also: str) -> Call:
+    """The groups of the environment that have the tags ``also``, whatever their values."""
+    wanted = [{"key": OWNER_TAG, "values": [scope.environment]}, *({"key": tag} for tag in also)]
+    return Call("logs", "ListLogGroups", {"logGroupTags": wanted, "limit": PAGE}, all_pages=True)
+
+
+def _list_tags(arn: str) -> Call:
+    return Call("logs", "ListTagsForResource", {"resourceArn": arn})
+
+
+def _by_arn(found: Index) -> Index:
+    return {arn.removesuffix(":*"): tags for arn, tags in found.items()}
 
 
 def _describe_calls(names: Sequence[str]) -> tuple[Call, ...]:
@@ -174,7 +218,7 @@ def _tags(
     known = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     found = {name: tags for name, tags in known.items() if tags is not None}
     rest = [name for name in arns if name not in found]
-    calls = tuple(Call("logs", "ListTagsForResource", {"resourceArn": arns[name]}) for name in rest)
+    calls = tuple(_list_tags(arns[name]) for name in rest)
     for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
         answer = ok(call, reply, ABSENT)
         if answer is not None:
@@ -301,6 +345,7 @@ ACCESS = Access(
     types=("logs:log-group",),
     reads=("logs:ListTagsForResource",),
     looks=("logs:DescribeLogGroups", "kms:DescribeKey"),
+    leaving=("logs:ListLogGroups",),
     creates=("logs:CreateLogGroup",),
     changes=(
         *("logs:PutRetentionPolicy", "logs:DeleteRetentionPolicy", "logs:PutLogGroupDeletionProtection"),
@@ -310,6 +355,7 @@ ACCESS = Access(
     tags=("logs:TagResource", "logs:UntagResource"),
     arns=_arns,
     only_if={"kms:DescribeKey": "kmsKeyId", "logs:AssociateKmsKey": "kmsKeyId"},
+    of_several=frozenset({"logs:ListLogGroups"}),
 )
 
 
@@ -354,6 +400,7 @@ KIND = Kind(
     everything=listing(Call("logs", "DescribeLogGroups", {}, all_pages=True), "logGroups", "logGroupName"),
     read=read,
     read_many=ReadMany(_read_untagged, rest=_with_tags, most=50),
+    read_leaving=ReadLeaving(read_leaving, most=100),
     attrs=attrs,
     create=create,
     update=update,

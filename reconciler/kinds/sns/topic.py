@@ -52,6 +52,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadLeaving,
     Reads,
     Replace,
     Reply,
@@ -64,6 +65,7 @@ from reconciler.model.when_used import when_used
 
 with when_used():
     from reconciler.kinds.common import kms_keys, recorded
+    from reconciler.kinds.common.leaving import tags_again
     from reconciler.kinds.common.ownership_index import (
         Index,
         by_name,
@@ -184,10 +186,23 @@ def _tags(
     arns = {name: str(attrs(scope, name, {})["arn"]) for name in names}
     found = {name: tags_if_expected(tagged, arn, sought.get(name)) for name, arn in arns.items()}
     rest = [name for name, tags in found.items() if tags is None]
-    calls = tuple(Call("sns", "ListTagsForResource", {"ResourceArn": arns[name]}) for name in rest)
+    calls = tuple(_list_tags(arns[name]) for name in rest)
     for name, call, reply in zip(rest, calls, (yield calls) if calls else (), strict=True):
         found[name] = tag_map((ok(call, reply, *subs.ABSENT) or {}).get("Tags"))
     return {name: tags or {} for name, tags in found.items()}
+
+
+def _list_tags(arn: str) -> Call:
+    return Call("sns", "ListTagsForResource", {"ResourceArn": arn})
+
+
+def read_leaving(_: Scope, lives: Sequence[Live]) -> Reads[Sequence[Live]]:
+    """The topics with their tags alone."""
+    return (
+        yield from tags_again(
+            lives, lambda live: _list_tags(live.attrs["arn"]), lambda answer: tag_map(answer.get("Tags")), *subs.ABSENT
+        )
+    )
 
 
 def _live(
@@ -493,6 +508,7 @@ KIND = Kind(
     lookups={"attributes.KmsMasterKeyId": "kmsKey"},
     everything=everything,
     read=read,
+    read_leaving=ReadLeaving(read_leaving),
     attrs=attrs,
     create=create,
     update=update,

@@ -319,6 +319,8 @@ def of_apply(estate: Estate, also: Sequence[str] = ()) -> Needs:
         _rechecks(needs, estate, kind, owned=section in also)
         for action in access.waits:
             needs.add(action, anywhere(estate, kind, action), f"wait: {section}")
+        for action in _wanted(estate, kind, access.leaving):
+            needs.add(action, anywhere(estate, kind, action), f"read again before a deletion: {section}")
         for resource in estate.declared(section):
             _creates(needs, kind, resource)
             more(needs, kind, resource)

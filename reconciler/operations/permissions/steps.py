@@ -71,6 +71,8 @@ def _entry(needs: Needs, kind: Kind, entry: Mapping[str, Any]) -> None:
     creates = [action for action, _ in calls if action in access.creates and entry["action"] != "update"]
     for action in access.waits if _removes(kind, entry) else ():
         needs.add(action, anywhere(estate, kind, action), f"wait: {address}")
+    for action in access.leaving if _removes(kind, entry) else ():
+        needs.add(action, anywhere(estate, kind, action), f"read again before a deletion: {address}")
     for action, here in calls:
         arns = _own(estate, kind, entry, here, declared)
         if action in access.creates and (action in creates or action not in access.upserts):

@@ -51,6 +51,10 @@ def named(*names):
     return Call("logs", "DescribeLogGroups", {"logGroupIdentifiers": list(names)})
 
 
+def listed_by(*filters):
+    return Call("logs", "ListLogGroups", {"logGroupTags": list(filters), "limit": 1000}, all_pages=True)
+
+
 def live(**props):
     return Live(
         physical=NAME, attrs={"name": NAME, "arn": ARN}, props={"logGroupClass": "STANDARD", **props}, tags=OWNED
@@ -90,7 +94,7 @@ def test_read_confirms_what_the_tagging_index_proposes():
         [(named(NAME, gone, other), {"logGroups": listed})],
         [(tags(), {"tags": OWNED}), (tags(ARN.replace("custom", "other")), {"tags": {"a": "b"}})],
     ]
-    tagged = Call("logs", "ListLogGroups", {"logGroupTags": [{"key": OWNER_TAG, "values": ["e"]}]}, all_pages=True)
+    tagged = listed_by({"key": OWNER_TAG, "values": ["e"]})
     by_tag = [(tagged, {"logGroups": [{"logGroupName": name} for name in (NAME, gone, other)]})]
 
     assert [item.physical for item in read(KIND, [[indexed(*arns)], *rest], owned=True)] == [NAME]

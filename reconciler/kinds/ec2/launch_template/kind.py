@@ -53,6 +53,7 @@ from reconciler.model import (
     OtherTools,
     Proof,
     Query,
+    ReadLeaving,
     Reads,
     Referrer,
     Refused,
@@ -126,6 +127,25 @@ def read(query: Query) -> Reads[Sequence[Live]]:
     several = any(len(those) > 1 for those in versions)
     pinned = (yield from _pinned_versions(replies[-1], several=several)) if users else None
     return [_live(item, those, pinned) for item, those in zip(found, versions, strict=True) if those]
+
+
+def read_leaving(_: Scope, lives: Sequence[Live]) -> Reads[Sequence[Live]]:
+    """The templates whose latest and default versions are the planned ones: versions are never changed."""
+    call = ec2.filtered(DESCRIBE, "launch-template-name", [live.physical for live in lives])
+    (reply,) = yield (call,)
+    found = {item["LaunchTemplateId"]: item for item in (ok(call, reply) or {}).get("LaunchTemplates", ())}
+    return [
+        replace(live, tags=ec2.tags_of(item))
+        for live in lives
+        if (item := found.get(live.attrs["id"])) and _numbers(item) == {name: live.attrs[name] for name in NUMBERS}
+    ]
+
+
+def _numbers(item: Json) -> dict[str, str]:
+    return {
+        "latestVersion": str(item.get("LatestVersionNumber")),
+        "defaultVersion": str(item.get("DefaultVersionNumber")),
+    }
 
 
 def _versions(template_id: str) -> Call:
@@ -421,6 +441,7 @@ KIND = Kind(
         unless=lambda item: item["LaunchTemplateName"].startswith(OF_BATCH),
     ),
     read=read,
+    read_leaving=ReadLeaving(read_leaving, most=200),
     attrs=attrs,
     create=create,
     update=update,
