@@ -681,7 +681,10 @@ def test_jobs_are_asked_for_once_a_queue_and_where_there_are_many_by_state(desk)
     desk.declare(jobDefinitions={"etl": job("4", keep=1)})
     assert desk.calls()["batch:ListJobs"] == 2
 
-    for definition, count in (("etl:1", 1), ("etl:4", 100)):  # the page with the newest hundred does not show the oldest
+    for definition, count in (
+        ("etl:1", 1),
+        ("etl:4", 100),
+    ):  # the page with the newest hundred does not show the oldest
         for _ in range(count):
             desk.batch.submit_job(jobName="j", jobQueue="busy", jobDefinition=definition)
     assert desk.calls()["batch:ListJobs"] == 2 + 5
