@@ -169,7 +169,7 @@ def connect(
 
 
 def place(env: Environment, environ: Mapping[str, str], endpoint: Endpoint | None) -> dict[str, Any]:
-    """Where an environment is, as :class:`.Connections` is told."""
+    """Where an environment is: the arguments of :meth:`.Connections.connect`."""
     if endpoint:
         return {"region": env.region or endpoint.region, "role": env.role, "endpoint": endpoint}
     region = env.region or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
