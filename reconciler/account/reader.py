@@ -148,6 +148,8 @@ class _Turns:
                 self._go_on(turn)
             except StopIteration as end:
                 found[turn.name] = end.value
+            except KeyboardInterrupt:  # of this thread, in which the reads go on
+                raise
             except BaseException as error:  # noqa: BLE001  (returned to the caller)
                 found[turn.name] = error
         return found

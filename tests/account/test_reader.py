@@ -302,3 +302,39 @@ def test_reads_raise_what_they_do_not_understand(history):
 
     assert all(isinstance(error, Unreadable) for errors in found.partial.values() for error in errors)
     assert set(found.partial) >= {"jobQueues", "topics", "roles"}
+
+
+def test_reads_go_on_as_their_replies_come() -> None:
+    """Equal calls are sent once, an error is that of its read, and an interrupt ends all of them."""
+    sent: list[str] = []
+
+    class Account:
+        def call(self, call: Call) -> Any:
+            sent.append(call.operation)
+            if call.operation == "Interrupted":
+                raise KeyboardInterrupt
+            return {"of": call.operation}
+
+    def asking(*rounds: tuple[str, ...]) -> Any:
+        found: list[str] = []
+        for operations in rounds:
+            replies = yield tuple(Call("batch", operation) for operation in operations)
+            found += [reply["of"] for reply in replies]
+        return found
+
+    def broken() -> Any:
+        yield (Call("batch", "A"),)
+        raise ValueError
+
+    for parallelism in (0, 4):
+        sent.clear()
+        reader = Reader(Account(), parallelism=parallelism)
+        reads = {"one": asking(("A",), ("B", "C")), "none": asking(), "empty": asking(()), "wrong": broken()}
+        found = reader.read_all(reads, {"later": lambda: asking(("C",), ("D",)), "never": lambda: 1 / 0})
+        assert isinstance(found.pop("wrong"), ValueError)
+        assert isinstance(found.pop("never"), ZeroDivisionError)
+        assert found == {"one": ["A", "B", "C"], "none": [], "empty": [], "later": ["C", "D"]}
+        assert sorted(sent) == ["A", "B", "C", "D"]
+        reader.close()
+    with pytest.raises(KeyboardInterrupt):
+        Reader(Account(), parallelism=4).read_all({"one": asking(("Interrupted",), ("A",))})
