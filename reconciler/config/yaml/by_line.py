@@ -123,7 +123,7 @@ class _Reading:
         stack = self.stack
         top = stack[0]
         counted = self.values
-        for number, line in enumerate(map(_Lines().__getitem__, lines), 1):
+        for number, line in enumerate(map(_known().__getitem__, lines), 1):
             if line is _NOTHING:
                 continue
             indent, dash, key, value, values, sites = line
@@ -234,6 +234,17 @@ class _Lines(dict[str, _Line]):
     def __missing__(self, written: str) -> _Line:
         line = self[written] = _read(written)
         return line
+
+
+_KNOWN: Final = _Lines()
+_MOST_KNOWN: Final = 20_000  # some 6 MB; a file adds at most as many
+
+
+def _known() -> _Lines:
+    """The lines of this file and of those before it: files of an environment, and environments, have many in common."""
+    if len(_KNOWN) > _MOST_KNOWN:
+        _KNOWN.clear()
+    return _KNOWN
 
 
 def _read(written: str) -> _Line:
