@@ -287,8 +287,8 @@ def _through(app: Any, request: Request, account: str) -> Reply:
 
 @cache
 def _at_root(app: Any) -> Any:
-    """What answers at ``/`` of an app: Flask finds it, and makes its contexts, anew for every request. None for an app
-    of several services.
+    """What answers at ``/`` of an app: Flask finds it, and makes its contexts, for every request. None for an app of
+    several services.
     """
     if not hasattr(app, "url_map"):
         return None
