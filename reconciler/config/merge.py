@@ -43,13 +43,15 @@ def _patched(under: PlainNode, over: PlainNode) -> PlainNode:
     """The same for mappings of plain data; their nodes are merged when a place is needed."""
     data, replaced = _merged(under.data, over.data)
     kept = [site for site in under.sites if site not in over.sites and _at(data, site) is _at(under.data, site)]
-    sites = sorted((*over.sites, *kept), key=partial(_order, data))
+    sites = over.sites
+    if kept or (type(under.data) is dict and any(site[0] in under.data for site in sites)):  # else in order as before
+        sites = tuple(sorted((*sites, *kept), key=partial(_order, data)))
     return PlainNode(
         data,
         over.known_mark,
         lambda: patch(under.composed(), over.composed()),
         values=under.values + over.values - 1 - replaced,
-        sites=tuple(sites),
+        sites=sites,
     )
 
 

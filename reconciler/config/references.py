@@ -141,8 +141,11 @@ def plain_names(resource: Resource, kind: Kind) -> list[tuple[Path, Ref, str]]:
 def dependencies(resource: Resource, kinds: Kinds, declared: Mapping[Address, Any]) -> list[Use]:
     """The declared resources that ``resource`` refers to, itself included where it names itself."""
     if "uses" not in resource.memo:
-        resource.memo["uses"] = list(_uses(resource, kinds[resource.address.section]))
-    possible: list[Use | tuple[Use, ...]] = resource.memo["uses"]
+        every = list(_uses(resource, kinds[resource.address.section]))
+        resource.memo["uses"] = every, all(isinstance(one, Use) for one in every)
+    possible, one_meaning = resource.memo["uses"]
+    if one_meaning:  # as most have
+        return [use for use in possible if use.target in declared]
     found: list[Use] = []
     for one in possible:
         if isinstance(one, Use):

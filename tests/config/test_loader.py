@@ -501,7 +501,8 @@ def test_a_long_chain_and_a_deep_tower_of_variables_are_refused(tree):
 
 def test_ten_times_the_environment_is_ten_times_the_work(tree):
     def work(queues: int) -> int:
-        declared = "".join(f'  q{n}:\n    priority: 1\n    tags: {{n: "{n}"}}\n' for n in range(queues))
+        some = (f"{queues}-{number}" for number in range(queues))  # no line of which was read before
+        declared = "".join(f'  q{n}:\n    priority: 1\n    tags: {{n: "{n}"}}\n' for n in some)
         root = tree({"environment.yaml": f"environment: t\njobQueues:\n{declared}"})
         return effort(lambda: found.append(len(loaded(root).sections["jobQueues"])))
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import lru_cache, partial
+from string import ascii_letters
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from reconciler.config.yaml.node import MAX_NODES, Document, Node, PlainNode, Sites, loses_as_number, scalar
+from reconciler.config.yaml.node import MAX_NODES, WORDS, Document, Node, PlainNode, Sites, loses_as_number, scalar
 from reconciler.model.patterns import regex
 
 # Line breaks and spaces that are no others here
@@ -41,6 +42,7 @@ _FLAT: Final = regex(rf"\{{({_MEMBER}(?:, {_MEMBER})*+)\}}")
 _MOST_LEVELS: Final = 30  # of lines, and again inside a line: together fewer than the parser's limit
 _MOST_IN_KEY: Final = 500  # fewer characters, too
 _START: Final = regex(r"\A---\n")
+_NO_NUMBER: Final = frozenset(ascii_letters)  # what no number begins with
 _BELOW: Final = object()  # the value of a key that is on the next lines
 
 
@@ -61,7 +63,7 @@ def document(text: str, file: str, compose: Callable[[], Node]) -> Node | None:
 
     ``compose`` reads the text with the parser, where the place of something inside a resource is needed.
     """
-    if SPECIAL.search(text):
+    if "\t" in text or "\r" in text or not (text.isascii() or SPECIAL.search(text) is None):
         return None
     try:
         return _Reading(file, compose).document(_START.sub("\n", text).split("\n"))
@@ -123,7 +125,7 @@ class _Reading:
         stack = self.stack
         top = stack[0]
         counted = self.values
-        for number, line in enumerate(map(_Lines().__getitem__, lines), 1):
+        for number, line in enumerate(map(_known().__getitem__, lines), 1):
             if line is _NOTHING:
                 continue
             indent, dash, key, value, values, sites = line
@@ -236,13 +238,23 @@ class _Lines(dict[str, _Line]):
         return line
 
 
+_KNOWN: Final = _Lines()
+_MOST_KNOWN: Final = 20_000  # some 6 MB; a file adds at most as many
+
+
+def _known() -> _Lines:
+    """The lines of this file and of those before it: files of an environment, and environments, have many in common."""
+    if len(_KNOWN) > _MOST_KNOWN:
+        _KNOWN.clear()
+    return _KNOWN
+
+
 def _read(written: str) -> _Line:
     """One line. Raises :class:`_Special`."""
     found = _LINE.fullmatch(written)
     if found is None:
         raise _Special
-    spaces, dash, *keys, text, flow = found.groups()
-    plain, double, single = keys
+    spaces, dash, plain, double, single, text, flow = found.groups()
     key = plain or double or single or ""
     if not key and not dash:
         if text or flow:
@@ -274,8 +286,11 @@ def _key(text: str, *, quoted: bool) -> str:
 
 def _meaning(text: str) -> Any:
     """What a scalar means, with its quotes if it has any."""
-    if text[0] in "\"'":
+    first = text[0]
+    if first in "\"'":
         return text[1:-1]
+    if first in _NO_NUMBER and text not in WORDS:
+        return text
     value = scalar(text)
     if value is None or loses_as_number(text):
         raise _Special

@@ -16,7 +16,7 @@ MAX_NODES = 500_000
 _BREAK = regex("\r\n|[\n\r\x85\u2028\u2029]")
 _INT = regex(r"-?[1-9][0-9]{0,17}|0")
 _FLOAT = regex(r"-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,20}")
-_WORDS: dict[str, bool | None] = {
+WORDS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -180,8 +180,8 @@ def scalar(text: str) -> Any:
     ``no``, ``on``, ``012``, ``1_000``, ``0x1f``, ``1e3``, ``2024-01-01`` and ``1.10`` (which as a number would lose its
     zero) are text.
     """
-    if text in _WORDS:
-        return _WORDS[text]
+    if text in WORDS:
+        return WORDS[text]
     if text[0] in "-0123456789":
         if _INT.fullmatch(text):
             return int(text)
