@@ -42,7 +42,7 @@ hypothesis.settings.register_profile(
     "steady",
     deadline=None,
     derandomize=not LONG,
-    max_examples=100 if LONG else 50,
+    max_examples=100 if LONG else 30,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("steady")

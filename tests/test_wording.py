@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 import pytest
 from ruamel.yaml import YAML
 
+from tests.support.sources import children_of, nodes_of
+
 ROOT = Path(__file__).parents[1]
 LONGEST = 180  # characters of one text; more is two sentences, or a document
 GLOSSARY = "docs/glossary.md"
@@ -43,6 +45,7 @@ QUOTED: Mapping[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "cast": ((0,), ()),
     "Repair": ((), ("on",)),
 }
+SILENT = (ast.Name, ast.Constant, ast.alias, ast.ImportFrom, ast.Import)  # which have no literal below them
 PROSE = re.compile(r"[A-Za-z'\"`)]+[,:;.?]? [a-z(\"`$-]|^[A-Z][a-z]+ ")  # two words
 STYLE = re.compile(r"\{ ?(font|background|color|cursor|border)|^default-src")
 MARKUP = re.compile(r"</?(?:p|h1|pre|code|strong|title|summary|details)\b[^>]*>")
@@ -87,7 +90,7 @@ def spoken() -> Spoken:
     every = Spoken([], [], [])
     for path in sorted((ROOT / "reconciler").rglob("*.py")):
         module, tree = str(path.relative_to(ROOT)), ast.parse(path.read_text("utf-8"))
-        nodes = list(ast.walk(tree))
+        nodes = nodes_of(tree)
         every.messages.extend(messages_in(module, tree, nodes))
         every.docstrings.extend(docstrings_in(module, nodes))
         every.names.extend(
@@ -125,19 +128,22 @@ def quoted(node: ast.AST) -> list[ast.AST]:
 
 def literals(node: ast.AST) -> Iterator[tuple[int, str]]:
     """Line and text of each literal below ``node``, docstrings and AWS's words aside."""
-    skipped = quoted(node)
-    for child in ast.iter_child_nodes(node):
-        if child in skipped or (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
+    left = [node]
+    while left:
+        here = left.pop()
+        if type(here) in SILENT:
             continue
-        words = words_of(child)
-        if words is not None:
+        skipped = quoted(here)
+        for child in children_of(here):
+            if child in skipped or (isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant)):
+                continue
+            words = words_of(child)
+            if words is None:
+                left.append(child)
+                continue
             yield getattr(child, "lineno", 0), words
             if isinstance(child, ast.JoinedStr):
-                for part in child.values:
-                    if isinstance(part, ast.FormattedValue):
-                        yield from literals(part)
-            continue
-        yield from literals(child)
+                left += [part for part in child.values if isinstance(part, ast.FormattedValue)]
 
 
 def is_command(node: ast.AST) -> bool:

@@ -18,7 +18,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import field, replace
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlencode
 from xml.sax.saxutils import escape
@@ -74,18 +74,27 @@ class Request:
     body: bytes
     host: str = "localhost"
 
-    @property
+    @cached_property
     def scope(self) -> tuple[str, str]:
         """Service and Region of the signature's scope; empty where there is none."""
-        found = self._signature()
+        found = self._signature
         return (found[3].lower(), found[2]) if found else ("", "")
 
     @property
     def access_key(self) -> str:
         """The access key that the request is signed with; empty where there is none."""
-        found = self._signature()
-        return found[1] if found else ""
+        return self._signature[1] if self._signature else ""
 
+    @cached_property
+    def form(self) -> Mapping[str, str]:
+        """What a query or the body has as a form."""
+        text = self.query
+        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            body = self.body.decode(errors="replace")
+            text = f"{text}&{body}" if text else body
+        return dict(parse_qsl(text, keep_blank_values=True))
+
+    @cached_property
     def _signature(self) -> re.Match[str] | None:
         found = _SCOPE.search(self.headers.get("authorization", ""))
         return found or _PRESIGNED.match(dict(parse_qsl(self.query)).get("X-Amz-Credential", ""))
@@ -139,7 +148,7 @@ def operation_of(service: str, request: Request) -> str:
         return request.path.rpartition("/")[2]
     if service in MODELS and _model(service).protocol == "rest-json":
         return _rest_operation(service, request.method, unquote(request.path))
-    return _form(request).get("Action", "")
+    return request.form.get("Action", "")
 
 
 def input_shape(service: str, operation: str) -> Any:
@@ -172,7 +181,7 @@ def params_of(service: str, operation: str, request: Request) -> Json:
     rest = protocol == "rest-json"
     asked = {
         "method": request.method,
-        "values": _Query(request.query) if rest else _form(request) if protocol in ("query", "ec2") else {},
+        "values": _Query(request.query) if rest else request.form if protocol in ("query", "ec2") else {},
         "headers": request.headers,
         "body": request.body or b"{}",
         "url_path": request.path,
@@ -330,14 +339,6 @@ class _Query(dict[str, str]):
     def getlist(self, name: str) -> list[str] | None:
         """Every value of a parameter; None if it is not there."""
         return [value for key, value in self._pairs if key == name] or None
-
-
-def _form(request: Request) -> dict[str, str]:
-    text = request.query
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        body = request.body.decode(errors="replace")
-        text = f"{text}&{body}" if text else body
-    return dict(parse_qsl(text, keep_blank_values=True))
 
 
 def _cbor(status: int, body: bytes, request_id: str) -> Reply:

@@ -77,7 +77,10 @@ def saying(first: bytes, then: bytes = b"", every: float = 0.01) -> Iterator[str
         with suppress(OSError), talking:
             asked = b""
             while not asked.endswith(b"{}"):
-                asked += talking.recv(1 << 16)
+                more = talking.recv(1 << 16)
+                if not more:  # who asked has gone: on a busy machine before it has asked
+                    return
+                asked += more
             talking.sendall(first)
             while then and not done.wait(every):
                 talking.sendall(then)
@@ -92,6 +95,7 @@ def saying(first: bytes, then: bytes = b"", every: float = 0.01) -> Iterator[str
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         done.set()
+        listening.shutdown(socket.SHUT_RDWR)  # without which whoever listens would do so for ever
         listening.close()
 
 

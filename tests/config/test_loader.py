@@ -553,7 +553,7 @@ YAMLISH = st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
 
 
 @settings(
-    max_examples=300 if LONG else 50,
+    max_examples=300 if LONG else 30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     deadline=None,
 )

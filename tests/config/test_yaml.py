@@ -79,7 +79,7 @@ def test_every_file_of_the_environments_reads_the_same(path):
     assert flat(read) == flat(yamlfile.fully(text, "f"))
 
 
-@settings(max_examples=100 if LONG else 50, deadline=None)
+@settings(max_examples=100 if LONG else 30, deadline=None)
 @given(st.data())
 def test_a_file_with_something_amiss_reads_the_same(data):
     lines = data.draw(st.sampled_from(FILES)).read_text("utf-8").split("\n")
@@ -92,7 +92,7 @@ def test_a_file_with_something_amiss_reads_the_same(data):
     same(text)
 
 
-@settings(max_examples=300 if LONG else 50, deadline=None)
+@settings(max_examples=300 if LONG else 30, deadline=None)
 @given(st.lists(st.sampled_from(_PIECES), max_size=15))
 @example(["key", ": ", "|\n    text\n    more\n"])
 @example(["a: ", '"\\ud83d\\ude00"'])

@@ -102,7 +102,7 @@ def test_an_ordinary_file_is_read_by_line():
         same(*read_both_ways(text))
 
 
-@settings(max_examples=1000 if LONG else 50, deadline=None)
+@settings(max_examples=1000 if LONG else 30, deadline=None)
 @given(st.data())
 def test_what_is_read_by_line_is_what_the_parser_reads(data):
     text = EVERYDAY
@@ -126,7 +126,7 @@ values = st.recursive(
 mappings = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 
 
-@settings(max_examples=500 if LONG else 50, deadline=None)
+@settings(max_examples=500 if LONG else 30, deadline=None)
 @given(mappings, mappings, mappings)
 def test_plain_data_is_merged_as_nodes_are(first, second, third):
     lowest, middle, top = nodes(first), nodes(second), nodes(third)

@@ -48,7 +48,7 @@ def test_what_is_written_is_read_back(value: dict[str, Any], style: Style) -> No
 
 @pytest.mark.long
 @given(mappings)
-@settings(max_examples=500 if LONG else 50, deadline=None)
+@settings(max_examples=500 if LONG else 30, deadline=None)
 def test_other_readers_read_the_same(value: dict[str, Any]) -> None:
     assert YAML(typ="safe", pure=True).load(written(value)) == value
 

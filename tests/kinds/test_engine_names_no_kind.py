@@ -15,6 +15,7 @@ import pytest
 
 import reconciler
 from reconciler.kinds import discover
+from tests.support.sources import nodes_of
 
 ROOT = Path(reconciler.__file__).parent
 # The sandbox plays AWS, so it knows AWS Batch; the commands' help shows examples.
@@ -34,20 +35,20 @@ _ADDRESS = re.compile(rf"({'|'.join(SECTIONS)})([.\[:].*)?", re.DOTALL)
 
 def named_in(source: str) -> Iterator[tuple[int, str]]:
     """The line and the text of everything in a module's code that names a kind."""
-    tree = ast.parse(source)
-    prose = {id(node) for node in docstrings(tree)}
-    for node in ast.walk(tree):
+    nodes = nodes_of(ast.parse(source))
+    prose = {id(node) for node in docstrings(nodes)}
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
             if _UNMISTAKABLE.search(node.value) or _ADDRESS.fullmatch(node.value):
                 yield node.lineno, node.value
         elif isinstance(node, ast.Compare | ast.match_case):
-            compared = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant)]
+            compared = [one.value for one in nodes_of(node) if isinstance(one, ast.Constant)]
             yield from ((getattr(node, "lineno", 0), str(value)) for value in compared if value in NOUNS)
 
 
-def docstrings(tree: ast.AST) -> Iterator[ast.Constant]:
+def docstrings(nodes: list[ast.AST]) -> Iterator[ast.Constant]:
     """The text that stands alone first in a module, a class or a function."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.body:
             first = node.body[0]
             if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
@@ -69,7 +70,7 @@ def test_examples_are_not_decided_by():
     using = {module: source for module in MODULES if "examples" in (source := (ROOT / module).read_text())}
     assert using
     for module, source in using.items():
-        asked = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Compare)]
+        asked = [node for node in nodes_of(ast.parse(source)) if isinstance(node, ast.Compare)]
         assert not any("examples." in ast.unparse(node) for node in asked), module
 
 

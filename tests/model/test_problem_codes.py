@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from reconciler.model import problem_codes as codes
 from tests.support.long import together
+from tests.support.sources import nodes_of
 from tools import errors_doc
 
 TESTS = Path(__file__).parents[1]
@@ -77,7 +78,7 @@ def compared_with_a_code(file: Path) -> Iterator[str]:
     text = file.read_text(encoding="utf-8")
     if not (re.search(r"\bcodes?\b", text) and re.search(r"""["'][a-z]+(-[a-z0-9]+)+["']""", text)):
         return  # to parse every test takes a while
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes_of(ast.parse(text)):
         if isinstance(node, ast.Compare):
             words = {word for operand in (node.left, *node.comparators) for word in literals(operand)}
             hyphened = [word for word in words if re.fullmatch(r"[a-z]+(-[a-z0-9]+)+", word)]

@@ -16,6 +16,7 @@ import reconciler
 from reconciler.model import Finding
 from reconciler.model import problem_codes as codes
 from reconciler.model.problems import Problem
+from tests.support.sources import nodes_of
 
 PACKAGE = Path(reconciler.__file__).parent
 CATALOGUE = PACKAGE / "model" / "problem_codes.py"
@@ -48,7 +49,7 @@ def found() -> Found:
         source = path.read_text(encoding="utf-8")
         if not SPEAKS.search(source):  # to parse every module takes a while
             continue
-        file, nodes = str(path.relative_to(PACKAGE)), list(ast.walk(ast.parse(source)))
+        file, nodes = str(path.relative_to(PACKAGE)), nodes_of(ast.parse(source))
         called = list(calls(nodes))
         every.used.update(code for node in nodes if (code := used(node)) is not None)
         every.bare.extend(f"{file}:{node.lineno}: {node.value}" for node in bare_strings(nodes, called))

@@ -25,6 +25,7 @@ from reconciler.operations.permissions.modes import Purpose
 from reconciler.operations.permissions.needs import Need
 from tests.support.examples import SECRETS
 from tests.support.long import some
+from tests.support.sources import nodes_of
 from tools import iam_actions
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
@@ -52,7 +53,7 @@ WITHOUT_INDEX = {
 
 
 def operations(source: str) -> set[str]:
-    texts = (node.value for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant))
+    texts = (node.value for node in nodes_of(ast.parse(source)) if isinstance(node, ast.Constant))
     return {text for text in texts if isinstance(text, str) and _OPERATION.fullmatch(text)}
 
 

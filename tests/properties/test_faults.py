@@ -77,7 +77,7 @@ class Losing(Door):
 LATE = {"read_lag": 20, "tag_lag": 20, "iam_refuses_fresh": True, "iam_delay": 25, "relationship_lag": 120}
 
 
-@pytest.mark.parametrize(("name", "late"), across(ENVIRONMENTS, [{}, LATE], 12))
+@pytest.mark.parametrize(("name", "late"), across(ENVIRONMENTS, [{}, LATE], 16))
 def test_every_answer_is_lost_once_and_nothing_is_done_twice(name: str, late: Mapping[str, Any], sandbox: Any) -> None:
     env, history = read(name), History(sandbox, name)
     history.converge(env)
@@ -402,7 +402,7 @@ STOPS = [
     pytest.param("DescribeComputeEnvironments", signal.SIGINT, False, id="while planning", marks=pytest.mark.long),
     pytest.param("PutParameter", signal.SIGINT, False, id="as the lock is taken"),
     pytest.param("CreateComputeEnvironment", signal.SIGINT, True, id="while a write is made", marks=pytest.mark.long),
-    pytest.param("CreateRole", signal.SIGTERM, True, id="by whoever stops the job"),
+    pytest.param("CreateRole", signal.SIGTERM, True, id="by whoever stops the job", marks=pytest.mark.long),
     pytest.param("CreateRole", signal.SIGHUP, True, id="as the terminal is closed", marks=pytest.mark.long),
 ]
 

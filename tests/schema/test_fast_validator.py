@@ -105,7 +105,7 @@ def changed(value, data):
 odd = st.sampled_from(ODD)
 
 
-@settings(max_examples=400 if LONG else 60, deadline=None)
+@settings(max_examples=400 if LONG else 40, deadline=None)
 @given(st.data())
 def test_both_say_the_same_of_what_has_been_changed(data):
     file, value = data.draw(st.sampled_from(DECLARED))

@@ -26,6 +26,7 @@ def test_it_is_built_then_left_alone_then_taken_down_to_nothing(name: str, any_o
     assert account.names() == before
 
 
+@pytest.mark.long  # as three environments of one base do: tests/stories/test_overlays.py
 def test_all_three_stand_side_by_side(account: Account) -> None:
     before = account.names()
 

@@ -359,7 +359,7 @@ QUICK = {
             "disabled, and another enabled",
             "removed from two queues",
         ],
-        4,
+        5,
     ),
 )
 def test_applied_while_jobs_come_from_elsewhere(command: Command, served: Any, change: str, pace: str) -> None:
@@ -383,6 +383,7 @@ def test_applied_while_jobs_come_from_elsewhere(command: Command, served: Any, c
     assert {status.split()[0] for status in jobs.statuses()} == {"SUCCEEDED"}
 
 
+@pytest.mark.long  # as in test_replacement, with commands
 def test_one_that_comes_up_invalid_leaves_the_old_one_in_service(command: Command, served: Any) -> None:
     """Exit code 3; and the run after the YAML is mended finishes it, and clears up."""
     served.change(LONG)

@@ -188,7 +188,7 @@ def expect(
     assert made.errored is bool(missing) or any(problem.code == "lookup-refused" for problem in made.problems)
 
 
-@pytest.mark.parametrize("name", some([*ENVIRONMENTS, SHARES], 7))
+@pytest.mark.parametrize("name", some([*ENVIRONMENTS, SHARES], 14))
 def test_each_read_denied_in_turn(name: str, sandbox: Any) -> None:
     estate, felt = settled(sandbox, name), Counter[str]()
     for number, change in enumerate(CHANGES):

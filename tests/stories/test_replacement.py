@@ -158,7 +158,7 @@ def test_or_it_goes_on_and_ends_the_jobs_where_that_was_asked(history: History) 
     history.expect_nothing(changed)
 
 
-@pytest.mark.parametrize(("dies_at", "after"), across(range(9), [False, True], 6))
+@pytest.mark.parametrize(("dies_at", "after"), across(range(9), [False, True], 8))
 def test_killed_anywhere_the_next_run_finishes(history: History, dies_at: int, after: bool) -> None:
     history.converge(stack(history, types=["m5.large"]))
     changed = stack(history, types=["c5.large"])

@@ -4,7 +4,8 @@ boto3 reads and compiles AWS's models anew for every client, copies every event 
 client costs, and gives each a TLS context that nothing on loopback uses; with every request it spells the user agent
 and signs, which the sandbox never looks at; every request has several random ids, each of which is a call of the system;
 our own client compiles what replies must look like; moto goes through all of botocore's data for every service; the
-digests of secrets are slow on purpose, which serves nobody here. Processes that tests start do all of it as ever.
+digests of secrets are slow on purpose, which serves nobody here; each call that is paged makes a class of its own, and
+each header an object. Processes that tests start do all of it as ever.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ import hashlib
 import os
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
 from functools import cache, lru_cache, wraps
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import botocore.awsrequest
 import botocore.endpoint
 import botocore.httpsession
 import botocore.loaders
+import botocore.model
 import botocore.regions
 import botocore.session
 import botocore.useragent
 from botocore import auth, hooks, signers
-from botocore.client import ClientCreator
+from botocore.awsrequest import HeadersDict, HTTPHeaders
+from botocore.client import BaseClient, ClientCreator
+from botocore.context import ClientContext
 from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
 from botocore.regions import EndpointRulesetResolver
@@ -59,10 +64,16 @@ def install() -> None:
     botocore.session.Session._register_builtin_handlers = _registered_once(registered)
     hooks.accepts_kwargs = _once_a_function(hooks.accepts_kwargs)
     EventAliaser._alias_event_name = _once_a_name(EventAliaser._alias_event_name)
+    EventAliaser.emit = _emitted
+    botocore.model.hyphenize_service_id = lru_cache(_MANY)(botocore.model.hyphenize_service_id)
     spelt = botocore.useragent.sanitize_user_agent_string_component
     botocore.useragent.sanitize_user_agent_string_component = lru_cache(_MANY)(spelt)
     botocore.useragent.UserAgentString.to_string = _spelt_once(botocore.useragent.UserAgentString.to_string)
     signers.RequestSigner.sign = _named(signers.RequestSigner.sign)
+    botocore.awsrequest.HeadersDict = _Headers
+    botocore.awsrequest.HTTPHeaders = _Written
+    BaseClient.get_paginator = _once_a_method(BaseClient.get_paginator)
+    ClientContext.__deepcopy__ = _with_its_features
 
 
 def _scrypt(password: bytes, *, salt: bytes, n: int, **more: int) -> bytes:
@@ -208,6 +219,55 @@ def _once_a_function(accepts: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return found
 
 
+class _Headers(HeadersDict):
+    """The same, with less to do for each header."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._dict[key.lower()] = (key, value)
+
+    def __getitem__(self, key: str) -> Any:
+        return self._dict[key.lower()][1]
+
+    def __delitem__(self, key: str) -> None:
+        del self._dict[key.lower()]
+
+    def __contains__(self, key: Any) -> bool:
+        return key.lower() in self._dict
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, _ in self._dict.values())
+
+    def items(self) -> Any:
+        return self._dict.values()
+
+    def copy(self) -> _Headers:
+        return _Headers(self.items())
+
+
+class _Written(HTTPHeaders):
+    """The headers of a request before it is sent, whose values are none of those that e-mails may have."""
+
+    def items(self) -> Any:
+        return [*self._headers]
+
+
+def _once_a_method(paginator: Callable[..., Any]) -> Callable[..., Any]:
+    """A client's paginator of an operation holds nothing, but is an object of a class that is made for it."""
+
+    @wraps(paginator)
+    def found(self: Any, operation_name: str) -> Any:
+        made, method = self.__dict__.setdefault("_paginators", {}), getattr(self, operation_name, None)
+        if operation_name not in made or made[operation_name][0] != method:
+            made[operation_name] = (method, paginator(self, operation_name))
+        return made[operation_name][1]
+
+    return found
+
+
+def _with_its_features(context: ClientContext, _: Any) -> ClientContext:
+    return ClientContext(set(context.features))
+
+
 def _once_a_name(alias: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
     """botocore has one table of old names of events, and goes through it anew for every client."""
     known: dict[str, str] = {}
@@ -221,6 +281,16 @@ def _once_a_name(alias: Callable[[Any, str], str]) -> Callable[[Any, str], str]:
         return known[name]
 
     return found
+
+
+def _emitted(aliaser: Any, event_name: str, **about: Any) -> list[tuple[Any, Any]]:
+    """The handlers of an event and what they have returned, as ever; nobody reads in the log which they were."""
+    name, emitter = aliaser._alias_event_name(event_name), aliaser._emitter
+    handlers = emitter._lookup_cache.get(name)
+    if handlers is None:
+        return list(emitter.emit(name, **about))
+    about["event_name"] = name
+    return [(handler, handler(**about)) for handler in handlers]
 
 
 def _spelt_once(spell: Callable[[Any], str]) -> Callable[[Any], str]:

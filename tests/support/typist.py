@@ -60,12 +60,12 @@ def _typed(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _main() -> None:
+    gc.set_threshold(50_000, 20, 25)  # as in the tests' own process, for moto and the models of AWS
     from reconciler.sandbox.server import Sandbox
     from tests.support import prepared
     from tests.support.shell import point_at
 
     prepared.install()
-    gc.set_threshold(50_000, 20, 25)  # as in the tests' own process, for the models of AWS
     account = Sandbox()
     server = account.serve(0)
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -24,6 +24,7 @@ from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.utilities.utils import get_partition
+from werkzeug.exceptions import HTTPException
 
 from reconciler.sandbox.wire import Reply, Request
 
@@ -264,7 +265,50 @@ def _reset_others(account: str) -> None:
 
 
 def _through(app: Any, request: Request, account: str) -> Reply:
-    """A WSGI call: the request in, the reply out."""
+    """The request in, the reply out: straight from the function that answers at ``/``, where that is all of a service,
+    or by a WSGI call.
+    """
+    environ = _environ(request, account)
+    if request.path == "/" and request.method == "POST" and (function := _at_root(app)):
+        return _straight(function, app.request_class(environ))
+    started: list[Any] = []
+
+    def start(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+        started.extend((status, headers))
+
+    chunks = app(environ, start)
+    try:
+        body = b"".join(chunks)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+    return Reply(int(started[0][:3]), {name.lower(): value for name, value in started[1]}, body)
+
+
+@cache
+def _at_root(app: Any) -> Any:
+    """What answers at ``/`` of an app: Flask finds it, and makes its contexts, for every request. None for an app of
+    several services.
+    """
+    if not hasattr(app, "url_map"):
+        return None
+    found = [app.view_functions[rule.endpoint] for rule in app.url_map.iter_rules() if rule.rule == "/"]
+    return getattr(found[0], "callback", None) if len(found) == 1 else None
+
+
+def _straight(function: Any, asked: Any) -> Reply:
+    """What Flask makes of the answer of one of moto's functions."""
+    try:
+        answered = function(asked, asked.raw_url, dict(asked.headers))
+    except HTTPException as error:
+        answered = error.code or 500, dict(error.get_headers()), error.get_body()
+    status, headers, content = answered if isinstance(answered, tuple) else (200, {}, answered)
+    body = content.encode() if isinstance(content, str) else bytes(content)
+    sent = {"content-type": "text/html; charset=utf-8"} | {name.lower(): str(value) for name, value in headers.items()}
+    return Reply(int(status), {**sent, "content-length": str(len(body))}, body)
+
+
+def _environ(request: Request, account: str) -> dict[str, Any]:
     environ: dict[str, Any] = {
         "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
@@ -291,18 +335,7 @@ def _through(app: Any, request: Request, account: str) -> Reply:
         elif key not in ("CONTENT_LENGTH", "HOST", "TRANSFER_ENCODING"):
             environ[f"HTTP_{key}"] = value
     environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
-    started: list[Any] = []
-
-    def start(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
-        started.extend((status, headers))
-
-    chunks = app(environ, start)
-    try:
-        body = b"".join(chunks)
-    finally:
-        if hasattr(chunks, "close"):
-            chunks.close()
-    return Reply(int(started[0][:3]), {name.lower(): value for name, value in started[1]}, body)
+    return environ
 
 
 def _wsgi_path(path: str) -> str:

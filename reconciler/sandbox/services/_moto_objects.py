@@ -10,9 +10,10 @@ from typing import Any
 
 from moto.backends import get_backend
 from moto.core.exceptions import ServiceException
-from moto.ec2.models.instances import StateReason
 from moto.logs.models import LogEvent
 from moto.sns.models import Subscription
+
+from reconciler.sandbox.services._moto_data import StateReason
 
 REFUSED = ServiceException
 """What moto's objects raise where a service refuses a request."""

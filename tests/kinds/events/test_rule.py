@@ -25,6 +25,7 @@ from reconciler.model import (
 )
 from tests.support.builders import parsed
 from tests.support.histories import Door, History, Killed
+from tests.support.long import across
 from tests.support.service_kinds import (
     INDEX,
     OWNED,
@@ -596,8 +597,7 @@ def test_what_others_changed_is_drift(history):
     assert sorted(aimed(history)) == ["log", "mail"]
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("dies_at", range(2))
+@pytest.mark.parametrize(("dies_at", "after"), across(range(2), [False, True]))
 def test_a_killed_run_is_finished(history, dies_at, after):
     history.converge(stack(history, ALL[:1]))
     second = stack(history, ALL[1:], description="second")

@@ -5,6 +5,7 @@ import pytest
 from reconciler.sandbox.batch import Outcome
 from reconciler.sandbox.batch.retry import again
 from tests.sandbox.batch_desk import ACCOUNT, Desk, container
+from tests.support.long import some
 
 LOST = {"statusReason": "Host EC2 (instance i-0abc) terminated.", "seconds": 10}
 FAILED = {"exitCode": 1, "seconds": 10}
@@ -406,10 +407,11 @@ def test_array_dependencies(stack, kind):
         assert before["stoppedAt"] <= after["startedAt"]
 
 
-def test_ten_thousand_children(stack):
-    """An array of the largest size goes through."""
+@pytest.mark.parametrize("size", some([1_000, 10_000], 2))
+def test_thousands_of_children(stack, size):
+    """An array of a size that is seldom, and of the largest, goes through."""
     stack.client.update_compute_environment(computeEnvironment="ce", computeResources={"maxvCpus": 20_000})
-    job = submit(stack, arrayProperties={"size": 10_000})
+    job = submit(stack, arrayProperties={"size": size})
     stack.wait(3600)
 
     assert status(stack, job) == "SUCCEEDED"

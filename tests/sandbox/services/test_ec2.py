@@ -546,7 +546,7 @@ def test_instances_show_their_cores_and_threads(ec2):
 
 def test_interfaces_have_the_names_of_their_instance(ec2):
     """https://docs.aws.amazon.com/cli/latest/reference/ec2/describe-instances.html, its first example."""
-    image = ec2.describe_images()["Images"][0]["ImageId"]
+    image = ec2.describe_images(Filters=LINUX)["Images"][0]["ImageId"]
     ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)
     (one,) = ec2.describe_instances()["Reservations"][0]["Instances"]
     (interface,) = one["NetworkInterfaces"]
