@@ -42,6 +42,7 @@ with when_used():
 
 
 _MOST_PAIRS: Final = 2000  # that are remembered of a field
+_LONGEST_PAIR: Final = 4096  # bytes
 
 
 def difference(kind: Kind, live: Live, want: Want, members: Json = EMPTY) -> tuple[Diff, Json, Json]:
@@ -140,7 +141,7 @@ def _equal_in_form(left: Any, right: Any, node: FieldNode) -> bool:
     if pair in node.equal:
         return True
     equal = bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
-    if equal:
+    if equal and len(pair) <= _LONGEST_PAIR:
         if len(node.equal) >= _MOST_PAIRS:
             node.equal.clear()
         node.equal.add(pair)

@@ -90,12 +90,24 @@ class _Planner:
         self.deferred = self.created_later(uses)
         for address in self.sequence(uses):
             self.plan_resource(declared[address], uses[address])
+        unseen = set(self.unreadable)
         for address, found in uses.items():  # late references: the other's name was not planned yet
             if address in self.nodes and any(use.ref.late for use in found):
                 self.plan_resource(declared[address], found)
+        self.plan_again(uses, unseen)
         if not self.options.targets and not self.observed.incomplete:
             for address in sorted(set(self.owned) - set(declared)):
                 self.remove(address, "no longer declared")
+
+    def plan_again(self, uses: Mapping[Address, list[references.Use]], known: set[tuple[str, str]]) -> None:
+        """Plan again what refers to something of which was found since that it depends on what cannot be read: it was
+        planned before with values that AWS would assign. ``known`` are those that were known to be unreadable.
+        """
+        while found := self.unreadable.keys() - known:
+            known |= found
+            for address, used in uses.items():
+                if address in self.nodes and any(use.target in found for use in used):
+                    self.plan_resource(self.env.resources[address], used)
 
     def uses(self) -> dict[Address, list[references.Use]]:
         declared = self.env.resources

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -424,6 +425,29 @@ def test_groups_may_name_each_other_and_themselves() -> None:
     quiet, problems = make(declared, observed(groups=there), kinds={"groups": groups})
     assert problems == []
     assert not quiet.applyable
+
+
+def test_what_needs_something_that_a_late_reference_shows_to_be_unreadable_is_not_planned() -> None:
+    made_by_aws = {"assigned_by_aws": frozenset({"id"}), "attrs": lambda s, n, p: {"name": n}}
+    kinds = {
+        "cars": kind("cars", refs={"group": Ref(section="groups", attr="id")}, **made_by_aws),
+        "groups": kind("groups", refs={"peers[]": Ref(section="groups", attr="id", late=True)}, **made_by_aws),
+        "drivers": kind("drivers", refs={"car": Ref(section="cars", attr="id")}),
+    }
+    looked_up = Template((Reference("lookups", "${lookups.vpc}", None, "vpc"),))
+    declared = env(
+        resource("groups", "a", peers=["b"]),
+        resource("groups", "b", network=looked_up),
+        resource("cars", "bus", group="a"),
+        resource("drivers", "ann", car="bus"),
+    )
+    seen = replace(observed(), unresolved_lookups={"vpc": "allow ec2:DescribeVpcs"})
+
+    for names in permutations(sorted(declared.resources)):
+        ordered = replace(declared, resources={name: declared.resources[name] for name in names})
+        made, problems = make(ordered, seen, kinds=kinds)
+        assert verbs(made) == {}
+        assert {p.address for p in problems} == {"groups.a", "groups.b", "cars.bus", "drivers.ann"}
 
 
 def test_a_name_that_is_nowhere_says_where_it_was_looked_for() -> None:
