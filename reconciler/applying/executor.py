@@ -114,7 +114,7 @@ class _Run:
         self.ex = executor
         self.steps = {step.id: step for step in plan.steps}
         self.items = {item.address: item for item in plan.resources}
-        self.graph = TopologicalSorter({s.id: sorted(s.after & set(self.steps)) for s in plan.steps})
+        self.graph = TopologicalSorter({s.id: sorted(s.after & self.steps.keys()) for s in plan.steps})
         self.graph.prepare()
         self.finished: queue.Queue[Sequence[StepResult]] = queue.Queue()
         self.running: dict[str, Running] = {}

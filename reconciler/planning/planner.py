@@ -64,6 +64,7 @@ class _Planner:
     unreadable: dict[tuple[str, str], str] = field(default_factory=dict)
     deferred: dict[Address, frozenset[Address]] = field(default_factory=dict)
     context: references.ResolutionContext | None = None
+    in_order: dict[str, list[Address]] = field(default_factory=dict)
 
     # --- the stages --------------------------------------------------------------------------------------------------
 
@@ -255,8 +256,8 @@ class _Planner:
             return ""
         originals = (
             other
-            for other in sorted(self.env.resources)
-            if other.section == address.section and other != address
+            for other in self.declared_in(address.section)
+            if other != address
             for original in self.owned.get(other, ())
             if live.props and live.props == original.props and live.tags == original.tags
         )
@@ -266,6 +267,13 @@ class _Planner:
             if found
             else ""
         )
+
+    def declared_in(self, section: str) -> list[Address]:
+        """The declared resources of a section in order, sorted once: a thousand may be removed."""
+        if not self.in_order:
+            for address in sorted(self.env.resources):
+                self.in_order.setdefault(address.section, []).append(address)
+        return self.in_order.get(section, [])
 
     def report_service_managed(self, address: Address, keeper: str) -> None:
         """Report that only the service ``keeper`` can delete the resource, unless it is excluded."""
