@@ -3,7 +3,7 @@
 ``python -m benchmarks.growth [--of plan|validate] [--mode MODE] [N]...`` measures a plan without changes, or
 ``validate``, for estates of N job definitions, whole processes as in :mod:`benchmarks.plan`, and fits ``cost - start =
 a * N ** exponent``. What the smallest estate costs is the start, which every command pays. For a plan the estate is
-created first, which takes two minutes for 10,000 definitions and more than ten for 50,000. Its plan must find no
+created first, which takes a minute or two for 10,000 definitions and some six for 50,000. Its plan must find no
 changes, except with ``--mode revisions``, which removes old ones.
 """
 
