@@ -44,7 +44,7 @@ def _named(prefix: Any, name: str, value: Mapping[str, Any], kind: Kind) -> Any:
     given = value.get(kind.name_member) if kind.name_member else None
     if isinstance(given, str | Template) and given:
         return given
-    return name if kind.shared or name.startswith("/") else _joined(prefix, name)
+    return _joined(prefix, name) if prefix and not (kind.shared or name.startswith("/")) else name
 
 
 def _joined(*texts: Any) -> Any:
@@ -69,6 +69,8 @@ def filled(name: Any, account: str, region: str, partition: str) -> str:
 
 def likely(name: Any, loaded: LoadedEnvironment) -> str:
     """A physical name as text, with a usual account or Region where the environment does not name its own."""
+    if not isinstance(name, Template):
+        return str(name)
     account, region = loaded.account or _SOMEWHERE[0], loaded.region or _SOMEWHERE[1]
     return filled(name, account, region, partition_of(region, "aws"))
 

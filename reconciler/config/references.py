@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from operator import is_
 from typing import Any, NamedTuple, TypeAlias
 
 from reconciler.model import MISSING, Address, Json, Kind, Path, Ref, Reference, Resource, Scope, Template, Text
@@ -78,7 +79,7 @@ def within(resource: Resource) -> list[tuple[Path, Template]]:
 
 def remember(resource: Resource, given: Json, found: Templates) -> None:
     """Note the templates of its properties, if they are still those of ``given``, in which ``found`` are."""
-    if all(resource.props[name] is given.get(name) for name in resource.props):
+    if all(map(is_, resource.props.values(), map(given.get, resource.props))):
         resource.memo["templates"] = [one for one in found if one[0][0] in resource.props]
 
 
