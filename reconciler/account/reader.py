@@ -163,22 +163,25 @@ class _Turns:
         result, and what the read raises.
         """
         while True:
-            waits = next((future for future in turn.asked or () if not future.done()), None)
-            if waits is not None:
-                waits.add_done_callback(lambda _: self._ready.put(turn))
+            asked = turn.asked or []
+            while turn.answered < len(asked) and asked[turn.answered].done():
+                turn.answered += 1  # from where it was: there may be thousands
+            if turn.answered < len(asked):
+                asked[turn.answered].add_done_callback(lambda _: self._ready.put(turn))
                 return
-            replies = tuple(future.result() for future in turn.asked or ())
+            replies = tuple(future.result() for future in asked)
             calls = next(turn.read) if turn.asked is None else turn.read.send(replies)
             pool = self._single if len(calls) == 1 else self._pool
             put = partial(self._put, pool)
-            turn.asked = [self._future(call, put) for call in calls]
+            turn.asked, turn.answered = [self._future(call, put) for call in calls], 0
 
     def _put(self, pool: ThreadPoolExecutor, call: Call, future: Future[Reply]) -> None:
         self._unsent.append((pool, call, future))
 
     def _send(self) -> None:
         unsent, self._unsent = self._unsent, []
-        self._sent = [future for future in self._sent if not future.done()]
+        while self._sent and self._sent[-1].done():  # whether any is not: each of them is looked at once
+            self._sent.pop()
         if len(unsent) == 1 and not self._sent:
             self._fulfil(*unsent[0][1:])
         else:
@@ -188,11 +191,12 @@ class _Turns:
 
 @dataclass(slots=True)
 class _Turn:
-    """A read, and what it has asked for last; None before it has begun."""
+    """A read, what it has asked for last (None before it has begun), and how much of that is surely answered."""
 
     name: Any
     read: Reads[Any]
     asked: list[Future[Reply]] | None = None
+    answered: int = 0
 
 
 class SharedResult:

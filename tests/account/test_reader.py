@@ -6,8 +6,10 @@ queues, N/20 compute environments, roles, profiles and log groups, and a handful
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -338,3 +340,28 @@ def test_reads_go_on_as_their_replies_come() -> None:
         reader.close()
     with pytest.raises(KeyboardInterrupt):
         Reader(Account(), parallelism=4).read_all({"one": asking(("Interrupted",), ("A",))})
+
+
+def test_thousands_of_replies_are_each_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    real = Future.done
+
+    def counted(future: Future[Any]) -> bool:
+        nonlocal looks
+        looks += 1
+        return real(future)
+
+    class Account:
+        def call(self, call: Call) -> Any:
+            time.sleep(0)  # so that the reads go on meanwhile
+            return {"of": call.operation}
+
+    def asking(number: int) -> Any:
+        replies = yield tuple(Call("batch", f"A{n}") for n in range(number))
+        return len(replies)
+
+    monkeypatch.setattr(Future, "done", counted)
+    reader = Reader(Account(), parallelism=1)
+    assert reader.read_all({"many": asking(2000)}) == {"many": 2000}
+    reader.close()
+    assert looks < 10 * 2000
