@@ -136,12 +136,12 @@ def _equal_in_form(left: Any, right: Any, node: FieldNode) -> bool:
         return False
     try:
         pair = dumps((left, right), 2)
-    except ValueError:  # with a stand-in inside
-        return bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
+    except ValueError:
+        pair = b""  # with a stand-in inside: it is not remembered
     if pair in node.equal:
         return True
     equal = bool(_canonical(left, node, fill=True) == _canonical(right, node, fill=True))
-    if equal and len(pair) <= _LONGEST_PAIR:
+    if equal and 0 < len(pair) <= _LONGEST_PAIR:
         if len(node.equal) >= _MOST_PAIRS:
             node.equal.clear()
         node.equal.add(pair)

@@ -63,7 +63,7 @@ def document(text: str, file: str, compose: Callable[[], Node]) -> Node | None:
 
     ``compose`` reads the text with the parser, where the place of something inside a resource is needed.
     """
-    if "\t" in text or "\r" in text or not (text.isascii() or SPECIAL.search(text) is None):
+    if "\t" in text or "\r" in text or (not text.isascii() and SPECIAL.search(text)):
         return None
     try:
         return _Reading(file, compose).document(_START.sub("\n", text).split("\n"))

@@ -11,6 +11,7 @@ https://docs.aws.amazon.com/batch/latest/userguide/job_states.html
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from reconciler.kinds.common.declared import as_int, as_text, at, entries, mapping
@@ -159,7 +160,7 @@ def _list(queue: str, status: str) -> Call:
 
 def in_state(queue: str, status: str) -> Call:
     """The call for all of a queue's jobs in one state."""
-    return Call("batch", "ListJobs", {"jobQueue": queue, "jobStatus": status}, all_pages=True)
+    return replace(_list(queue, status), all_pages=True)
 
 
 def any_state(queue: str, token: str = "") -> Call:
