@@ -135,7 +135,7 @@ def owned(*names: str, types: str = "ec2") -> Call:
 
 
 def found_of(*names: str) -> dict[str, Any]:
-    tags = [[{"Key": "Name", "Value": "x"}, {"Key": OWNER_TAG, "Value": name}] for name in names]
+    tags = [[{"Key": "Name", "Value": "e3"}, {"Key": OWNER_TAG, "Value": name}] for name in names]
     return {"ResourceTagMappingList": [{"ResourceARN": f"arn:{tag[1]['Value']}", "Tags": tag} for tag in tags]}
 
 

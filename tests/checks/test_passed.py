@@ -163,3 +163,13 @@ def test_the_name_the_tags_of_all_and_what_is_declared_decide(tmp_path: Path) ->
         file.write_text(text)
         digests |= judged(loader.load(file, environ={}), frozenset())[2]
     assert len(digests) == len(texts)
+
+
+def test_what_a_variable_gives_a_resource_counts(tmp_path: Path) -> None:
+    file, digests = tmp_path / "env.yaml", []
+    for image in ("busybox:1", "busybox:2"):
+        file.write_text(
+            f"environment: t\nvariables: {{image: '{image}'}}\n{JOB}".replace('"busybox:1"', "${var.image}")
+        )
+        digests.append(judged(loader.load(file, environ={}), frozenset())[2])
+    assert len(digests[0]) == 1 and digests[0] != digests[1]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.config import loader
+from reconciler.config import loader, variables
 from reconciler.config.yaml import reader
 from reconciler.model import Pos, Reference, Template
 from reconciler.model.problems import Problems
@@ -511,6 +511,16 @@ def test_ten_times_the_environment_is_ten_times_the_work(tree):
 
     assert work(2000) < 12 * work(200)
     assert found == [2000, 200]
+
+
+def test_a_text_that_repeats_counts_each_time(tree, monkeypatch):
+    queues = "".join(f"  q{n}:\n    tags: {{a: 'x${{var.v}}'}}\n" for n in range(30))
+    root = tree({"environment.yaml": f"environment: t\nvariables: {{v: {'y' * 99}}}\njobQueues:\n{queues}"})
+    assert len(loaded(root).sections["jobQueues"]) == 30
+
+    monkeypatch.setattr(variables, "MAX_TEXT", 2_500)  # of 3,000
+    with pytest.raises(Problems):
+        loaded(root)
 
 
 PIECES = (

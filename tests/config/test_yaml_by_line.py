@@ -186,3 +186,8 @@ def everything(target):
     }
     found, more = environment(loaded, discover())
     return problems, loaded.unset, declared, more, found.resources.keys(), found.sensitive
+
+
+def test_what_is_special_or_twice_is_left_to_the_parser():
+    for text in (*(f"a{char}b" for char in "\t\r\x85\u2028\u2029\ufeff"), "{a: b, a: c}", '{a: b, a: "c"}'):
+        assert by_line.document(f"environment: t\ntags:\n  x: {text}\n", "f", lambda: None) is None, repr(text)
