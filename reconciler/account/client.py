@@ -339,8 +339,7 @@ def _sent(client: Any, call: Call) -> dict[str, Any]:
     if call.all_pages and client.can_paginate(method):
         merged: dict[str, Any] = client.get_paginator(method).paginate(**call.params).build_full_result()
         return merged
-    reply: dict[str, Any] = getattr(client, method)(**call.params)
-    return reply
+    return dict(getattr(client, method)(**call.params))  # plain, since it may be written by marshal
 
 
 def _is_unparseable(refused: Refused) -> bool:

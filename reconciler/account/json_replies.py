@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from threading import Lock
+from threading import Lock, local
 from typing import Any, Final
 
 from botocore.parsers import ResponseParserFactory, RestJSONParser
 from botocore.utils import parse_timestamp
 
+from reconciler.account.replies import Checked, Shapes
 from reconciler.model.patterns import regex
 
 _ISO: Final = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?(Z|[+-]\d\d:\d\d)")
@@ -31,6 +32,14 @@ class _AsWritten(RestJSONParser):
         self._structures: dict[str, Read] = {}
         self._complete: dict[str, Read] = {}  # with all their members, for every thread
         self._lock = Lock()
+        self._shapes = Shapes(as_written=True)
+        self._noted = local()
+
+    def parse(self, response: Any, shape: Any) -> Any:
+        """As botocore's; a :class:`~.replies.Checked` where the reply is right as it is written."""
+        self._noted.right = None
+        parsed = super().parse(response, shape)
+        return Checked(parsed) if shape is not None and self._noted.right is shape else parsed
 
     def _default(self, _: Any, value: Any) -> Any:
         return value
@@ -38,12 +47,17 @@ class _AsWritten(RestJSONParser):
     _handle_boolean = _handle_integer = _handle_long = _handle_float = _handle_double = _default
 
     def _handle_structure(self, shape: Any, value: Any) -> Any:
+        if self._shapes.right(shape, value):
+            self._noted.right = shape
+            return value  # as it came from the JSON; no one else has it
         read = self._complete.get(shape.name)
         if read is None:
             with self._lock:  # a reader that lacks members would lose what AWS sent
                 read = self._structure(shape)
                 self._complete.update(self._structures)
-        return read(value)
+        found = read(value)
+        self._noted.right = None  # something in it may be
+        return found
 
     def _structure(self, shape: Any) -> Read:
         if shape.is_document_type or shape.is_tagged_union:

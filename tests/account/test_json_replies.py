@@ -10,9 +10,11 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.awsrequest import HeadersDict
+from botocore.model import ShapeResolver
 from botocore.parsers import RestJSONParser
 
 from reconciler.account.json_replies import Parsers, _AsWritten
+from reconciler.account.replies import Checked, Shapes
 from tests.support.long import LONG
 
 WRONG = [None, 1, 1.5, True, "", "x", "1.5", "2020-01-01T00:00:00Z", [], {}, [None], {"a": None}, [1, {}], "é"]
@@ -32,18 +34,19 @@ def batch() -> Any:
     return botocore.session.Session().get_service_model("batch")
 
 
-def made(shape: Any, chance: random.Random, depth: int = 0) -> Any:
-    if depth and chance.random() < 0.04:
+def made(shape: Any, chance: random.Random, depth: int = 0, *, wrong: float = 0.04) -> Any:
+    if depth and chance.random() < wrong:
         return chance.choice(WRONG)
     kind = shape.type_name
     if kind == "structure":
         often = 0.7 if depth < 3 else 0.3 if depth < 8 else 0
-        found = {name: made(one, chance, depth + 1) for name, one in shape.members.items() if chance.random() < often}
-        return {**found, "unknown": 1} if chance.random() < 0.1 else found
+        members = [*shape.members.items()]
+        found = {name: made(one, chance, depth + 1, wrong=wrong) for name, one in members if chance.random() < often}
+        return {**found, "unknown": 1} if chance.random() < wrong * 2 else found
     if kind == "list":
-        return [made(shape.member, chance, depth + 1) for _ in range(chance.randrange(3))]
+        return [made(shape.member, chance, depth + 1, wrong=wrong) for _ in range(chance.randrange(3))]
     if kind == "map":
-        return {key: made(shape.value, chance, depth + 1) for key in "ab"[: chance.randrange(3)]}
+        return {key: made(shape.value, chance, depth + 1, wrong=wrong) for key in "ab"[: chance.randrange(3)]}
     return chance.choice({"boolean": [True, False], "string": ["x", "", "1"]}.get(kind, [0, 1.5, 1700000000123]))
 
 
@@ -70,6 +73,42 @@ def test_replies_are_read_as_botocore_reads_them(batch: Any) -> None:
         for body in [*(made(shape, chance) for _ in range(100 if LONG else 12)), {}, [], "x"]:
             found, expected = parsed(ours, body, shape), parsed(theirs, body, shape)
             assert found == expected or (isinstance(found, type) and isinstance(expected, type)), (name, body)
+
+
+def test_a_reply_that_is_right_as_it_is_written_is_right_when_read(batch: Any) -> None:
+    """And one in which something is wrong, unknown, or made of something else, is not taken for right."""
+    chance, shapes = random.Random(6), Shapes()
+    counts = dict.fromkeys((Checked, dict), 0)
+    for name in batch.operation_names:
+        model = batch.operation_model(name)
+        for _ in range(200 if LONG else 20):
+            body = made(model.output_shape, chance, wrong=chance.choice([0, 0.002, 0.01]))
+            reply = {"body": json.dumps(body).encode(), "headers": HeadersDict({}), "status_code": 200}
+            try:
+                found = Parsers().create_parser("rest-json").parse(reply, model.output_shape)
+            except (AttributeError, TypeError, ValueError, LookupError):
+                continue  # as the test above tells
+            counts[type(found)] += 1
+            metadata = found.pop("ResponseMetadata")
+            if type(found) is Checked:
+                assert typed({**found}) == typed(body), name
+                assert not shapes.wrong(model, {**found, "ResponseMetadata": metadata}), (name, body)
+            else:
+                assert shapes.wrong(model, dict(found)) or typed(found) != typed(body), (name, body)
+    assert all(counts.values()), counts
+
+
+def test_what_is_in_headers_is_not_right_as_it_is_written() -> None:
+    """A number in a header is parsed elsewhere, so the body alone does not tell whether the reply is right."""
+    members = {"size": {"shape": "S", "location": "header", "locationName": "x-size"}, "name": {"shape": "N"}}
+    shapes = {"R": {"type": "structure", "members": members}, "S": {"type": "long"}, "N": {"type": "string"}}
+    shape = ShapeResolver(shapes).get_shape_by_name("R")
+    reply = {"body": b'{"name": "a"}', "headers": HeadersDict({"x-size": str(2**70)}), "status_code": 200}
+
+    found = Parsers().create_parser("rest-json").parse(reply, shape)
+
+    assert type(found) is dict
+    assert (found["name"], found["size"]) == ("a", str(2**70))
 
 
 def test_a_thread_does_not_read_with_half_of_a_shape(batch: Any) -> None:
