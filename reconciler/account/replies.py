@@ -38,7 +38,6 @@ _TYPES: Final[dict[str, type]] = {
 _WORDS: Final = {dict: "an object", list: "a list", str: "text", bool: "true or false", int: "a whole number"}
 _READS: Final = ("Describe", "Get", "List", "BatchGet")
 _NUMBERS: Final = frozenset({"float", "double"})
-_MADE: Final = frozenset({"timestamp", "blob"})  # by botocore, of text or numbers
 _IDENTIFIES: Final = regex(r"(?:name|arn|id)$", re.IGNORECASE)
 _DECODED: Final = "policyDocumentType"  # botocore replaces this text of IAM by the document in it
 _XML_START: Final = regex(rb"(?:\xef\xbb\xbf)?\s*<\?xml(?P<declared>[^>]{0,200})\?>")
@@ -216,14 +215,10 @@ def _is_elsewhere(shape: Any) -> bool:
 
 
 def _is_changed(shape: Any) -> bool:
-    """Whether botocore may make something else of a value of ``shape`` than what it is in JSON."""
-    return bool(
-        shape.type_name in _MADE
-        or shape.serialization.get("jsonvalue")
-        or _is_elsewhere(shape)
-        or getattr(shape, "is_document_type", False)
-        or getattr(shape, "is_tagged_union", False)
-    )
+    """Whether botocore may change what JSON has for a value of ``shape``, or refuse it; not that of a time or of bytes,
+    which has another type anyway.
+    """
+    return bool(getattr(shape, "is_tagged_union", False) or _is_elsewhere(shape))
 
 
 def _is_streamed(shape: Any, name: str) -> bool:

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.awsrequest import HeadersDict
 from botocore.model import ShapeResolver
-from botocore.parsers import RestJSONParser
+from botocore.parsers import ResponseParserError, RestJSONParser
 
 from reconciler.account.json_replies import Parsers, _AsWritten
 from reconciler.account.replies import Checked, Shapes
@@ -96,6 +96,20 @@ def test_a_reply_that_is_right_as_it_is_written_is_right_when_read(batch: Any) -
             else:
                 assert shapes.wrong(model, dict(found)) or typed(found) != typed(body), (name, body)
     assert all(counts.values()), counts
+
+
+def test_what_botocore_refuses_is_not_right_as_it_is_written() -> None:
+    """A union has one member."""
+    shapes = {
+        "R": {"type": "structure", "members": {"either": {"shape": "U"}}},
+        "U": {"type": "structure", "union": True, "members": {"a": {"shape": "N"}, "b": {"shape": "N"}}},
+        "N": {"type": "string"},
+    }
+    shape = ShapeResolver(shapes).get_shape_by_name("R")
+    reply = {"body": b'{"either": {"a": "", "b": ""}}', "headers": HeadersDict({}), "status_code": 200}
+
+    with pytest.raises(ResponseParserError):
+        Parsers().create_parser("rest-json").parse(reply, shape)
 
 
 def test_what_is_in_headers_is_not_right_as_it_is_written() -> None:
