@@ -15,6 +15,7 @@ after the first ``.`` or ``:``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from reconciler.model import Address, Reference
 from reconciler.model.patterns import regex
@@ -26,6 +27,8 @@ SCOPE = ("account", "region", "partition", "environment")
 _TOKEN = regex(r"\$?\$\{")
 _STEP = regex(r"""\.?\[\s*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')\s*\]|\.?([A-Za-z0-9_-]+)""")
 _WORD = regex(r"[A-Za-z][A-Za-z0-9]*")
+_PLAIN = regex(r"[A-Za-z0-9_.:-]+")  # without quotes, in which a brace would not close an expression
+_LONGEST = 1024
 _UNQUOTED = regex(r"([A-Za-z][A-Za-z0-9]*)\.([A-Za-z0-9_./-]*/[A-Za-z0-9_./-]*)\.([A-Za-z0-9_-]+)")
 DEFAULT = ":-"  # between an environment variable and the text that is used without it, as in shells
 _OTHER_DEFAULT = regex(r"([A-Za-z_][A-Za-z0-9_]*)(?::=|:\?|-|:|,|\|\||\|)\s*([^:=?|]*)")
@@ -133,8 +136,11 @@ def _add(parts: list[str | Reference], text: str) -> None:
 
 def _end(text: str, start: int) -> int | None:
     """The index of the closing brace: the first one outside quotes in brackets."""
+    first = text.find("}", start, start + _LONGEST)
+    if first < 0 or _PLAIN.fullmatch(text, start, first):
+        return first if first >= 0 else None
     quote = ""
-    for index in range(start, min(len(text), start + 1024)):
+    for index in range(start, min(len(text), start + _LONGEST)):
         char = text[index]
         if quote:
             quote = "" if char == quote else quote
@@ -147,6 +153,7 @@ def _end(text: str, start: int) -> int | None:
     return None
 
 
+@lru_cache(1024)
 def _expression(inner: str, written: str) -> Reference | Fault:
     scheme, colon, rest = inner.partition(":")
     if colon and scheme in ("env", "file"):

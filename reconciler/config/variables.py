@@ -165,28 +165,30 @@ class Filler:
             self._text += counted
             return whole
         parts, faults = expressions.parse(text)
-        values: list[Any] = []
-        for part in parts:
-            value: Any = part
-            if isinstance(part, Reference):
-                if part.root == "environment":
-                    value = self.name
-                elif part.root == "var":
-                    made = self._known.get(tuple(part.attr.split(".")))
-                    if made is None or made.env or type(made.value) not in _IN_TEXT:
-                        return None
-                    value = made.value
-                elif part.root in ("env", "file"):
-                    return None
-                else:
-                    value = Template((part,))
-            values.append(value)
-        size, before = sum(len(str(value)) for value in values), self._text
+        values = [part if isinstance(part, str) else self._sure_value(part) for part in parts]
+        if None in values:
+            return None
+        size, before = sum(map(len, map(str, values))), self._text
         if faults or before + size > MAX_TEXT:
             return None
-        whole = values[0] if len(values) == 1 else self._joined(values, parts, _NOWHERE)
+        if len(values) == 1:
+            whole = values[0]
+        elif set(map(type, values)) == {str}:
+            whole = "".join(values)
+            self._text += size
+        else:
+            whole = self._joined(values, parts, _NOWHERE)
         self._whole[text] = whole, size, self._text - before
         return whole
+
+    def _sure_value(self, part: Reference) -> Any:
+        """What an expression in a text becomes; None where there is more to do."""
+        if part.root == "environment":
+            return self.name
+        if part.root == "var":
+            made = self._known.get(tuple(part.attr.split(".")))
+            return None if made is None or made.env or type(made.value) not in _IN_TEXT else made.value
+        return None if part.root in ("env", "file") else Template((part,))
 
     def _locate(self, problems: list[Problem], start: int, pos: Pos, path: Path) -> None:
         """Give the problems from ``start`` on that are about the value at ``pos`` its address and path."""

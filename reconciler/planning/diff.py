@@ -91,8 +91,11 @@ def _surely_equal(left: Any, right: Any, node: FieldNode) -> bool:
 
     Most resources in most plans are as declared, and this finds that out without building the forms.
     """
-    if left == right:
-        return True
+    return left == right or _surely_mean_the_same(left, right, node)
+
+
+def _surely_mean_the_same(left: Any, right: Any, node: FieldNode) -> bool:
+    """The same for two values that are not equal as they are."""
     facts = node.facts
     if facts.key and _surely_equal_by_key(left, right, facts.key, node.item_node()):
         return True
@@ -112,8 +115,10 @@ def _surely_equal_members(left: Json, right: Json, node: FieldNode) -> bool:
         if name not in right:
             if not _implied_by_absence(name, item, node):
                 return False
-        elif item != (other := right[name]) and not _surely_equal(item, other, node.child(name)):
+        elif item != (other := right[name]) and not _surely_mean_the_same(item, other, node.child(name)):
             return False
+    if right.keys() <= left.keys():
+        return True
     return all(name in left or _implied_by_absence(name, right[name], node, computed=False) for name in right)
 
 

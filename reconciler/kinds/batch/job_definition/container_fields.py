@@ -202,14 +202,14 @@ ROLES = {path: ref for path, ref in REFS.items() if ref is ROLE}
 
 def same_notation(live: Json, want: Json) -> tuple[Json, Json]:
     """Both containers with their vCPUs and memory in ``resourceRequirements``, if only one has the older notation."""
-    left, right = dict(live), dict(want)
     for legacy, kind in LEGACY.items():
-        if bool(left.get(legacy)) != bool(right.get(legacy)):
-            left, right = _as_requirement(left, legacy, kind), _as_requirement(right, legacy, kind)
-    return left, right
+        if bool(live.get(legacy)) != bool(want.get(legacy)):
+            live, want = _as_requirement(live, legacy, kind), _as_requirement(want, legacy, kind)
+    return live, want
 
 
-def _as_requirement(side: dict[str, Any], legacy: str, kind: str) -> dict[str, Any]:
+def _as_requirement(container: Json, legacy: str, kind: str) -> Json:
+    side = dict(container)
     value = side.pop(legacy, None)
     listed = items(side.get("resourceRequirements"))
     if not value or any(mapping(item).get("type") == kind for item in listed):
@@ -220,8 +220,11 @@ def _as_requirement(side: dict[str, Any], legacy: str, kind: str) -> dict[str, A
 def with_role_arns(live: Json, want: Json) -> Json:
     """``live`` with the ARN of a role instead of its name, if ``want`` has the ARN of a role of that name."""
     one, other = live.get("containerProperties"), want.get("containerProperties")
-    plain = isinstance(one, dict) and isinstance(other, dict) and not live.keys() & _OTHER_CONTAINERS
-    if plain and all(mapping(one).get(member) == mapping(other).get(member) for member in ROLE_MEMBERS):
+    if isinstance(one, dict) and isinstance(other, dict) and _OTHER_CONTAINERS.isdisjoint(live):
+        same = [*map(one.get, ROLE_MEMBERS)] == [*map(other.get, ROLE_MEMBERS)]
+    else:
+        same = False
+    if same:
         return live  # as most are
     if all(role.startswith("arn:") for role in _roles(live)):
         return live

@@ -239,11 +239,13 @@ def expand(props: Json) -> Json:
 
 def normalize(live: Live, want: Want) -> tuple[Json, Json]:
     """Both sides with vCPUs and memory in the same notation, and with roles by ARN."""
-    left, right = dict(container_fields.with_role_arns(live.props, want.declared)), dict(want.declared)
+    left, right = container_fields.with_role_arns(live.props, want.declared), want.declared
     for member, same in (("containerProperties", container_fields.same_notation), ("nodeProperties", _nodes)):
         one, two = left.get(member), right.get(member)
         if isinstance(one, Mapping) and isinstance(two, Mapping):
-            left[member], right[member] = same(one, two)
+            left_one, right_one = same(one, two)
+            if left_one is not one or right_one is not two:
+                left, right = {**left, member: left_one}, {**right, member: right_one}
     return left, right
 
 
