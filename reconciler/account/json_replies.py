@@ -13,10 +13,11 @@ from functools import partial
 from threading import Lock, local
 from typing import Any, Final
 
-from botocore.parsers import ResponseParserFactory, RestJSONParser
+from botocore.parsers import ResponseParser, ResponseParserFactory, RestJSONParser
 from botocore.utils import parse_timestamp
 
 from reconciler.account.replies import Checked, Shapes
+from reconciler.account.xml_replies import ByElement
 from reconciler.model.patterns import regex
 
 _ISO: Final = regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3}|\.\d{6})?(Z|[+-]\d\d:\d\d)")
@@ -121,8 +122,11 @@ def _moment(value: Any) -> datetime:
     return found
 
 
+_OWN: Final[Mapping[str, type[ResponseParser]]] = {"rest-json": _AsWritten, "query": ByElement}
+
+
 class Parsers(ResponseParserFactory):
-    """botocore's parsers, one for each protocol; those of REST services with JSON are the above."""
+    """botocore's parsers, one for each protocol; two of them find the members of a shape once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +136,7 @@ class Parsers(ResponseParserFactory):
     def create_parser(self, protocol_name: str) -> Any:
         """The parser of a protocol."""
         if protocol_name not in self._made:
-            own = protocol_name == "rest-json"
-            made = _AsWritten(timestamp_parser=_moment) if own else super().create_parser(protocol_name)
+            own = _OWN.get(protocol_name)
+            made = own(timestamp_parser=_moment) if own else super().create_parser(protocol_name)
             self._made[protocol_name] = made
         return self._made[protocol_name]

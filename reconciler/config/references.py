@@ -93,7 +93,7 @@ def _gathered(value: Any) -> list[tuple[Path, Template]]:
     if isinstance(value, Template):
         return [((), value)]
     members: Iterable[tuple[Any, Any]] = ()
-    if isinstance(value, dict | Mapping):  # isinstance is quick for a dictionary, slow for any other mapping
+    if type(value) is dict or (type(value) is not list and isinstance(value, Mapping)):  # isinstance is slow for others
         members = value.items()
     elif isinstance(value, list | tuple):
         members = enumerate(value)
@@ -195,11 +195,13 @@ def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> list[tuple
     An ARN is not looked for otherwise. But these are made by a service when they are first needed, not when they are
     named: in a new account the ARN that works in all others is of nothing.
     """
-    if resource.memo.get("scope") == scope:
+    if (of := resource.memo.get("scope")) is scope or of == scope:
         known: list[tuple[tuple[str, str], Path]] = resource.memo["shared"]
         return known
     inside, wanted = f":{scope.account}:", []
     for path, _, value in reference_sites(resource, kinds[resource.address.section]):
+        if type(value) is str and inside not in value:
+            continue  # as most
         if isinstance(value, Template) and any(isinstance(part, Reference) and part.address for part in value.parts):
             continue  # of a declared resource
         arn = fill(value, ResolutionContext(scope=scope, declared=_nothing)) if isinstance(value, Template) else value
@@ -267,7 +269,7 @@ def _put(value: Any, tree: Any, *, splice: bool = True) -> Any:
     """``value`` with the values of ``tree`` at their places; everything else is the same object as before."""
     if type(tree) is tuple:
         return tree[0]
-    if type(value) is not list and isinstance(value, dict | Mapping):
+    if type(value) is dict or (type(value) is not list and isinstance(value, Mapping)):
         done = dict(value)
         for name, below in tree.items():
             done[name] = below[0] if type(below) is tuple else _put(value[name], below, splice=splice)

@@ -53,11 +53,11 @@ _PLACE = itemgetter(0)
 
 def _reach(value: Any, steps: Mapping[str, Any], path: Path, found: list[tuple[int, Path, Any]]) -> None:
     """Add what ``steps`` match in ``value``, which is at ``path``: the number of the pattern, the path, the value."""
-    if isinstance(value, list | tuple):
+    if type(value) is not dict and isinstance(value, list | tuple):  # ``type`` is quicker, and most are dictionaries
         if (below := steps.get("[]")) is not None:
             for index, item in enumerate(value):
                 _matched(item, below, (*path, index), found)
-    elif isinstance(value, dict | Mapping):
+    elif type(value) is dict or isinstance(value, Mapping):
         for step, below in steps.items():
             if step == "*":
                 for name, item in value.items():
