@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import NoReturn
 
 from reconciler.cli import interrupts
 
+_ENDING = 0.5  # seconds
 _MANY = 10_000_000  # new objects before a collection of cycles: an environment has many objects and no cycles
 
 
@@ -22,6 +24,8 @@ def leave(code: int) -> NoReturn:
     Exit functions run and output is flushed. Where another thread still runs, or the output cannot be written, Python
     exits in its normal way; after an interrupt the process does not wait for a thread that hangs.
     """
+    if code != interrupts.INTERRUPTED:
+        _let_threads_end()
     if threading.active_count() == 1 or code == interrupts.INTERRUPTED:
         interrupts.handle(signal.SIG_IGN)
         atexit._run_exitfuncs()  # noqa: SLF001  (what Python itself calls at this point)
@@ -32,6 +36,17 @@ def leave(code: int) -> NoReturn:
             sys.exit(code)
         os._exit(code)
     sys.exit(code)
+
+
+def _let_threads_end() -> None:
+    """Wait for threads that have been told to end, as Python would, but not for long: each needs a moment in which this
+    one does nothing, and a plan of many resources had 32.
+    """
+    until = time.monotonic() + _ENDING
+    with suppress(KeyboardInterrupt):
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join(max(0, until - time.monotonic()))
 
 
 def _fail_the_shell() -> None:
