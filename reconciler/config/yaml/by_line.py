@@ -131,29 +131,25 @@ class _Reading:
             indent, dash, key, value, values, sites = line
             if waits:
                 top = self.below(waits, indent, dash)
-                waits = ""
-            elif dash >= 0:
-                if dash != top.indent or not top.is_list:
-                    top = self.beside(dash, is_item=True)
-            elif indent != top.indent or top.is_list:  # else one more member, as most lines are
-                top = self.beside(indent, is_item=False)
+            elif (dash != top.indent or not top.is_list) if dash >= 0 else (indent != top.indent or top.is_list):
+                top = self.beside(indent, dash)  # else one more member, as most lines are
+            if dash >= 0 and key:
+                top = self.item(top.into, indent)
+                counted += 1
+            into = top.into
+            waits = ""
             if not key:
-                top.into.append(value)
+                into.append(value)
+            elif key in into:
+                raise _Special
             else:
-                if dash >= 0:
-                    top = self.item(top.into, indent)
-                    counted += 1
-                into = top.into
-                if key in into:
-                    raise _Special
                 if len(stack) <= 2:
                     self.start(key, number, indent + 1, counted)
                 into[key] = value
-                if value is _BELOW:
-                    waits = key
+                waits = key if value is _BELOW else ""
             counted += values
             if sites:
-                self.with_sites(key or len(top.into) - 1, sites)
+                self.with_sites(key or len(into) - 1, sites)
         self.values = counted
         return None if waits or not self.root or self.values * 2 >= MAX_NODES else self.nodes()
 
@@ -177,8 +173,10 @@ class _Reading:
         self.push(made)
         return made
 
-    def beside(self, at: int, *, is_item: bool) -> _Open:
-        """The collection that a line is a member of, which ends those inside it; ``at`` is the column of the member."""
+    def beside(self, indent: int, dash: int) -> _Open:
+        """The collection that a line is a member of, which ends those inside it."""
+        is_item = dash >= 0
+        at = dash if is_item else indent
         stack = self.stack
         top = stack[-1]
         # the items of a list may be in the column of the key that the list is the value of
