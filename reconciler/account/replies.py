@@ -141,29 +141,39 @@ _Member = tuple[type | None, "Check | None"]
 _Layout = tuple[tuple[type | None, ...], tuple[tuple[str, Check], ...]]
 
 
+class _Layouts(dict[tuple[str, ...], _Layout | None]):
+    """What the values of a structure must be, by the names of its members in their order; None where it is wrong.
+
+    AWS sends few sets of members, each in few orders. There is no end to unknown names, which are not remembered.
+    """
+
+    def __init__(self, members: Mapping[str, _Member], needed: frozenset[str], *, known: bool) -> None:
+        super().__init__()
+        self.members = members
+        self.needed = needed
+        self.known = known
+
+    def __missing__(self, names: tuple[str, ...]) -> _Layout | None:
+        all_known = self.members.keys() >= set(names)
+        if not self.needed.issubset(names) or (self.known and not all_known):
+            return None
+        each = [(name, *self.members.get(name, _UNKNOWN)) for name in names]
+        found = tuple(kind for _, kind, _ in each), tuple((name, inner) for name, _, inner in each if inner is not None)
+        if all_known:
+            if len(self) >= _MOST_LAYOUTS:
+                self.clear()
+            self[names] = found
+        return found
+
+
 def _checker(members: Mapping[str, _Member], needed: frozenset[str], *, known: bool) -> Check:
     """The check of a structure: the type and check of each of its ``members``, and those that must be there; with
     ``known`` there may be no others. The members are all there when the first structure is checked.
-
-    AWS sends few sets of members, each in few orders, so what they must be is looked up once for all of them.
     """
-    layouts: dict[tuple[str, ...], _Layout] = {}
-
-    def layout(names: tuple[str, ...]) -> _Layout | None:
-        if not needed.issubset(names) or (known and not members.keys() >= set(names)):
-            return None
-        each = [(name, *members.get(name, _UNKNOWN)) for name in names]
-        if len(layouts) >= _MOST_LAYOUTS:
-            layouts.clear()
-        found = tuple(kind for _, kind, _ in each), tuple((name, inner) for name, _, inner in each if inner is not None)
-        layouts[names] = found
-        return found
+    layouts = _Layouts(members, needed, known=known)
 
     def check(value: Any) -> bool:
-        if type(value) is not dict:
-            return False
-        names = (*value,)
-        if (found := layouts.get(names) or layout(names)) is None:
+        if type(value) is not dict or (found := layouts[(*value,)]) is None:
             return False
         types, inner = found
         if types != (*map(type, value.values()),) and not _are(value.values(), types):

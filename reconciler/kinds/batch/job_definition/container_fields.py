@@ -220,11 +220,12 @@ def _as_requirement(container: Json, legacy: str, kind: str) -> Json:
 def with_role_arns(live: Json, want: Json) -> Json:
     """``live`` with the ARN of a role instead of its name, if ``want`` has the ARN of a role of that name."""
     one, other = live.get("containerProperties"), want.get("containerProperties")
-    if isinstance(one, dict) and isinstance(other, dict) and _OTHER_CONTAINERS.isdisjoint(live):
-        same = [*map(one.get, ROLE_MEMBERS)] == [*map(other.get, ROLE_MEMBERS)]
-    else:
-        same = False
-    if same:
+    if (
+        isinstance(one, dict)
+        and isinstance(other, dict)
+        and _OTHER_CONTAINERS.isdisjoint(live)
+        and [*map(one.get, ROLE_MEMBERS)] == [*map(other.get, ROLE_MEMBERS)]
+    ):
         return live  # as most are
     if all(role.startswith("arn:") for role in _roles(live)):
         return live
