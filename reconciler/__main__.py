@@ -39,8 +39,8 @@ def leave(code: int) -> NoReturn:
 
 
 def _let_threads_end() -> None:
-    """Wait for threads that have been told to end, as Python would, but not for long: each needs a moment in which this
-    one does nothing, and a plan of many resources had 32.
+    """Wait a moment for threads that are about to end: each needs some time in which this one does nothing, and a plan
+    of many resources has 32 of them.
     """
     until = time.monotonic() + _ENDING
     with suppress(KeyboardInterrupt):

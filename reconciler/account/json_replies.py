@@ -37,7 +37,7 @@ class _AsWritten(RestJSONParser):
         self._noted = local()
 
     def parse(self, response: Any, shape: Any) -> Any:
-        """As botocore's; a :class:`~.replies.Checked` where the reply is right as it is written."""
+        """As botocore's; a :class:`~.replies.Checked` where parsing has changed nothing."""
         self._noted.right = None
         parsed = super().parse(response, shape)
         return Checked(parsed) if shape is not None and self._noted.right is shape else parsed

@@ -47,7 +47,7 @@ _XML_ENCODING: Final = regex(rb"encoding\s*=\s*[\"']utf-?8[\"']", re.IGNORECASE)
 class Shapes:
     """Checks parsed replies against the output shapes of botocore's model. Thread-safe.
 
-    With ``as_written`` they are JSON that is not parsed yet, and right only where parsing would change nothing.
+    With ``as_written`` they are JSON that is not parsed yet, and right only if parsing would change nothing.
     """
 
     def __init__(self, *, as_written: bool = False) -> None:
@@ -132,7 +132,7 @@ class Shapes:
 
 
 class Checked(dict[str, Any]):
-    """A reply in which nothing was wrong as it was written, and which was not changed since."""
+    """A reply that :class:`Shapes` found right before it was parsed, which changed nothing in it."""
 
 
 _TEXT: Final = frozenset({str})
