@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long  # `.ci/run` runs them by name
 FEW, MANY = 40, 120
 BYTES = 8_000
 # those of a plan with the sandbox, which answers in this process
-FUNCTIONS = {"validate": 1_200, "plan": 3_200}
+FUNCTIONS = {"validate": 450, "plan": 1_500}
 
 
 def peak(run: Callable[[], object]) -> int:
