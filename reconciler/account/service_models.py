@@ -101,16 +101,16 @@ class ServiceModels(Loader):
                 if model := self._lacking(service, operations):
                     prefixes.add(str(model[_SERVICE]["metadata"]["endpointPrefix"]))
                     self._write(service, model)
-            known = self._cut_of(_ENDPOINTS)
-            had = set(known["prefixes"]) if known else set()
-            if prefixes - had:
-                self._write(_ENDPOINTS, self._cut_endpoints(had | prefixes))
+            if prefixes - self._prefixes():
+                self._cut.pop(_ENDPOINTS, None)  # as above
+                self._write(_ENDPOINTS, self._cut_endpoints(self._prefixes() | prefixes))
 
     def _lacking(self, service: str, operations: set[str]) -> Model | None:
         """What is to be written for a service; None where nothing is missing, or not all of it is botocore's own."""
-        known = self._cut_of(service)
-        kept = set(known[_SERVICE]["operations"]) if known else set()
-        if operations <= kept or (source := self._source_of(service)) is None:
+        if operations <= self._kept(service) or (source := self._source_of(service)) is None:
+            return None
+        self._cut.pop(service, None)  # another command may have written it meanwhile, with operations of its own
+        if operations <= (kept := self._kept(service)):
             return None
         load = super().load_service_model
         whole, pages = load(service, _SERVICE), {}
@@ -121,6 +121,16 @@ class ServiceModels(Loader):
         )
         found = {_SERVICE: cut(whole, wanted), _RULES: load(service, _RULES)}
         return {"source": source, **found, _PAGES: cut_pages(pages, wanted)}
+
+    def _kept(self, service: str) -> set[str]:
+        """The operations in the cut-down model of a service."""
+        known = self._cut_of(service)
+        return set(known[_SERVICE]["operations"]) if known else set()
+
+    def _prefixes(self) -> set[str]:
+        """The services in the list of endpoints of earlier runs."""
+        known = self._cut_of(_ENDPOINTS)
+        return set(known["prefixes"]) if known else set()
 
     def _cut_endpoints(self, prefixes: set[str]) -> Model:
         whole = super().load_data_with_path(_ENDPOINTS)[0]

@@ -181,6 +181,21 @@ def test_a_run_that_calls_more_keeps_both(kept: Path) -> None:
     assert [*kept.glob(".*")] == []
 
 
+def test_commands_at_the_same_time_keep_what_each_called(kept: Path) -> None:
+    """Each has read what there was before the others wrote."""
+    both = [ServiceModels([], kept), ServiceModels([], kept)]
+    for models, service, operation in zip(both, ("sns", "ecr"), ("DescribeInstances", "DescribeImages"), strict=True):
+        client(models, "ec2")
+        models.called("ec2", operation)
+        models.called(service, "GetTopicAttributes" if service == "sns" else "DescribeRepositories")
+    for models in both:
+        models.save()
+
+    operations = {*json.loads((kept / "ec2.json").read_text())["service-2"]["operations"]}
+    assert operations == {*CALLED["ec2"], "DescribeInstances", "DescribeImages"}
+    assert {"sns", "api.ecr"} <= {*json.loads((kept / "endpoints.json").read_text())["prefixes"]}
+
+
 def test_every_client_of_a_service_gets_what_it_lacks(kept: Path) -> None:
     """Those for reads and for writes, and of another Region: each was made of the cut-down model."""
     models = ServiceModels([], kept)
