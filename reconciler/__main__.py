@@ -24,9 +24,7 @@ def leave(code: int) -> NoReturn:
     Exit functions run and output is flushed. Where another thread still runs, or the output cannot be written, Python
     exits in its normal way; after an interrupt the process does not wait for a thread that hangs.
     """
-    if code != interrupts.INTERRUPTED:
-        _let_threads_end()
-    if threading.active_count() == 1 or code == interrupts.INTERRUPTED:
+    if code == interrupts.INTERRUPTED or _is_alone():
         interrupts.handle(signal.SIG_IGN)
         atexit._run_exitfuncs()  # noqa: SLF001  (what Python itself calls at this point)
         try:
@@ -38,15 +36,20 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _let_threads_end() -> None:
-    """Wait a moment for threads that are about to end: each needs some time in which this one does nothing, and a plan
-    of many resources has 32 of them.
+def _is_alone() -> bool:
+    """Whether no other thread needs to be waited for, as after an interrupt.
+
+    Threads that are about to end get a moment: each needs some time in which this one does nothing, and a plan of many
+    resources has 32 of them.
     """
     until = time.monotonic() + _ENDING
-    with suppress(KeyboardInterrupt):
+    try:
         for thread in threading.enumerate():
-            if thread is not threading.current_thread() and not thread.daemon:
+            if thread is not threading.current_thread() and thread.is_alive() and not thread.daemon:
                 thread.join(max(0, until - time.monotonic()))
+    except KeyboardInterrupt:
+        return True
+    return threading.active_count() == 1
 
 
 def _fail_the_shell() -> None:

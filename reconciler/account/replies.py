@@ -11,8 +11,8 @@ The model's ``required`` holds for a whole reply. Deeper, AWS itself leaves requ
 from __future__ import annotations
 
 import json
-import math
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
@@ -23,6 +23,7 @@ from reconciler.model.patterns import regex
 Check = Callable[[Any], bool]
 
 _INTEGERS: Final = (-(2**63), 2**63)
+_HIGHEST: Final = sys.float_info.max
 _TYPES: Final[dict[str, type]] = {
     "structure": dict,
     "map": dict,
@@ -122,7 +123,7 @@ class Shapes:
         if inner is None:
             return lambda value: only.issuperset(map(type, value))
         checked = inner
-        if expected in (None, dict):  # the checks of structures look at the type
+        if expected is None or shape.type_name == "structure":  # whose checks look at the type
             return lambda value: all(map(checked, value))
         return lambda value: only.issuperset(map(type, value)) and all(map(checked, value))
 
@@ -203,7 +204,7 @@ def _nothing(_: Any) -> bool:
 
 
 def _finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and abs(value) <= _HIGHEST  # a whole number in JSON may be above any float
 
 
 def _in_range(value: Any) -> bool:
@@ -228,7 +229,8 @@ def _is_changed(shape: Any) -> bool:
     """Whether botocore may change what JSON has for a value of ``shape``, or refuse it; not that of a time or of bytes,
     which has another type anyway.
     """
-    return bool(getattr(shape, "is_tagged_union", False) or _is_elsewhere(shape))
+    of_any_type = getattr(shape, "is_document_type", False) or shape.serialization.get("jsonvalue")  # null is left out
+    return bool(of_any_type or getattr(shape, "is_tagged_union", False) or _is_elsewhere(shape))
 
 
 def _is_streamed(shape: Any, name: str) -> bool:

@@ -105,28 +105,13 @@ class Linker:
     def linked(self, resource: Resource) -> Resource:
         """``resource`` with the plain name instead of each ARN or id of a declared resource."""
         found = {}
-        for path, ref, value in self.unclear(resource):
+        for path, ref, value in _of_no_address(resource, self.kinds[resource.address.section]):
+            if type(value) is str and (ref.section, value) in self.declared:
+                continue  # a name, as most are; an address is equal to this pair, which is quicker to make
             text = self.text(value)
             if text and (target := self.target(ref, text)):
                 found[path] = self.written(ref, *target)
         return replace(resource, props=references.put(resource.props, found)) if found else resource
-
-    def unclear(self, resource: Resource) -> Sequence[tuple[Path, Ref, Any]]:
-        """The references that are not, as most are, by the name of a declared resource or by an expression for one;
-        the others are the same wherever the environment is.
-        """
-        if resource.memo.get("unclear_in") is not self.declared:
-            sites = references.reference_sites(resource, self.kinds[resource.address.section])
-            rest = [site for site in sites if not self.is_clear(site[1], site[2])]
-            resource.memo.update(unclear_in=self.declared, unclear=rest or ())
-        found: Sequence[tuple[Path, Ref, Any]] = resource.memo["unclear"]
-        return found
-
-    def is_clear(self, ref: Ref, value: Any) -> bool:
-        """Whether ``value`` names a declared resource, as most do, or is an expression with one."""
-        if type(value) is str:
-            return (ref.section, value) in self.declared  # an address is equal to a pair, which is quicker to make
-        return _is_address(value)
 
     def text(self, value: Any) -> str | None:
         """A declared value as text, with the account, Region and partition filled in; None where more is unknown."""
@@ -204,6 +189,18 @@ class Linker:
             return address.name
         reference = Reference("resource", f"${{{address}.{ref.attr}}}", address, ref.attr)
         return Template((reference, rest) if rest else (reference,))
+
+
+def _of_no_address(resource: Resource, kind: Kind) -> Sequence[tuple[Path, Ref, Any]]:
+    """The references that are not by an expression for a resource.
+
+    Nothing here keeps what else is declared: that would be a cycle, and the command line frees none.
+    """
+    if "of_no_address" not in resource.memo:
+        rest = [site for site in references.reference_sites(resource, kind) if not _is_address(site[2])]
+        resource.memo["of_no_address"] = rest or ()
+    found: Sequence[tuple[Path, Ref, Any]] = resource.memo["of_no_address"]
+    return found
 
 
 def _is_address(value: Any) -> bool:

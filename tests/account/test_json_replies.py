@@ -125,6 +125,35 @@ def test_what_is_in_headers_is_not_right_as_it_is_written() -> None:
     assert (found["name"], found["size"]) == ("a", str(2**70))
 
 
+def test_null_is_left_out_where_any_value_is_right() -> None:
+    shapes = {
+        "R": {"type": "structure", "members": {"any": {"shape": "D"}, "text": {"shape": "J"}}},
+        "D": {"type": "structure", "document": True, "members": {}},
+        "J": {"type": "string", "jsonvalue": True},
+    }
+    shape = ShapeResolver(shapes).get_shape_by_name("R")
+
+    found = parsed(Parsers().create_parser("rest-json"), {"any": None, "text": None}, shape)
+
+    assert found.keys() == {"ResponseMetadata"}
+
+
+def test_an_error_is_read_whatever_it_has() -> None:
+    """Errors are not checked: what AWS sent in them is shown, or left alone."""
+    shapes = {
+        "E": {"type": "structure", "exception": True, "members": {"size": {"shape": "F"}, "maps": {"shape": "L"}}},
+        "F": {"type": "double"},
+        "L": {"type": "list", "member": {"shape": "M"}},
+        "M": {"type": "map", "key": {"shape": "N"}, "value": {"shape": "N"}},
+        "N": {"type": "string"},
+    }
+    shape, body = ShapeResolver(shapes).get_shape_by_name("E"), {"size": 10**400, "maps": [None]}
+
+    for part in ({"size": body["size"]}, {"maps": body["maps"]}):
+        reply = {"body": json.dumps(part).encode(), "headers": HeadersDict({}), "status_code": 400}
+        assert Parsers().create_parser("rest-json").parse(reply, shape) == part
+
+
 def test_a_thread_does_not_read_with_half_of_a_shape(batch: Any) -> None:
     """Another reply arrives while the members of its shape are being found: none of them may be lost."""
     shape = batch.operation_model("DescribeJobDefinitions").output_shape

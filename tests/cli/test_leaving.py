@@ -53,3 +53,34 @@ threading.Thread(target=threading.Event().wait, daemon=True).start()
 program.leave(3)
 """
     assert ends(script)[0] == 3
+
+
+def test_an_interrupt_ends_the_wait_for_threads() -> None:
+    """Later ones are ignored for some seconds, so the first counts; what was done stays done."""
+    script = """
+import signal
+from reconciler.cli import interrupts
+
+program._ENDING = 60
+end = threading.Event()
+interrupts.handle(interrupts.Interruption())
+class Thread(threading.Thread):
+    def join(self, timeout=None):
+        signal.raise_signal(signal.SIGINT)
+Thread(target=end.wait).start()
+try:
+    program.leave(3)
+finally:
+    end.set()
+"""
+    assert ends(script) == (3, "")
+
+
+def test_a_thread_that_is_not_started_yet_is_not_joined() -> None:
+    script = """
+late = threading.Thread()
+threading._limbo[late] = late
+program.leave(3)
+"""
+    code, said = ends(script)
+    assert (code, "Traceback" in said) == (3, False)

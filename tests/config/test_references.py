@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from reconciler.config import references
+from reconciler.config import links, references
 from reconciler.config.references import ResolutionContext
 from reconciler.model import Address, Later, Lifecycle, Ref, Resource, Text
 from tests.support.builders import SCOPE, kind, parsed, resource
@@ -212,3 +214,20 @@ def test_only_what_is_replaced_is_copied() -> None:
     done = references.put(props, {("c", "d", 1): 3})
     assert done == {"a": {"b": 1}, "c": {"d": [1, 3]}}
     assert done["a"] is props["a"] and props["c"]["d"] == [1, 2]
+
+
+def test_linking_makes_no_cycle() -> None:
+    """The command line does not collect cycles: what is not used any more must be free without."""
+
+    class Declared(dict[Address, Resource]):
+        """A dictionary of which one can tell whether it is still there."""
+
+    declared = Declared({A: resource(*A, next="b"), B: resource(*B, box="box-7")})
+    gc.disable()
+    try:
+        links.link(declared, KINDS, links.Place(environment="e"))
+        there = weakref.ref(declared)
+        del declared
+        assert there() is None
+    finally:
+        gc.enable()
