@@ -1,4 +1,4 @@
-"""What is kept of the checks of large environments, from one run to the next: which resources passed their own."""
+"""What is kept of the checks of environments, from one run to the next: which resources passed their own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from reconciler.schema import registry
 with when_used():
     from hashlib import blake2b
 
-LEAST: Final = 50  # resources: fewer are checked as quickly as a file is read
+LEAST: Final = 10  # resources: fewer are checked as quickly as a file is read
 _DECIDE: Final = ("checks", "config", "kinds", "model", "schema")
 
 
