@@ -83,7 +83,7 @@ def test_help_and_what_is_right_take_no_long_library_and_little_of_the_tool(impo
     assert sum(map(len, ours(others[0]).values())) <= 55  # 47: the help of a plan
     for found in (validated, again):
         rooms = ours(found)
-        assert sorted(found & {*LONG, *SELDOM}) == []
+        assert sorted(found & {*LONG, *SELDOM} - {"hashlib"}) == []  # for what passed before (docs/adr/0024)
         assert not {"account", "applying", "planning", "sandbox"} & {*rooms}
         assert parts(rooms["kinds"]) == []
         assert set(rooms["render"]) <= {"", "broken_pipe", "mask"}
