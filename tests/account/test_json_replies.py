@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import threading
+import tracemalloc
 from typing import Any
 
 import botocore.session
@@ -179,3 +180,22 @@ def test_a_thread_does_not_read_with_half_of_a_shape(batch: Any) -> None:
     parser.other.join()
 
     assert found == [parsed(Botocores(), body, shape)] * 2
+
+
+def test_unknown_members_are_not_remembered(batch: Any) -> None:
+    """There is no end to them: a reply that is not AWS's must not fill the memory of what reads the next."""
+    shapes, model = Shapes(), batch.operation_model("DescribeJobDefinitions")
+
+    def read(number: int) -> None:
+        body = {f"{'x' * 1000}{number}-{part}": "" for part in range(10)}
+        assert not shapes.wrong(model, body)
+
+    read(0)
+    tracemalloc.start()
+    try:
+        for number in range(300):
+            read(number)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000  # of 3 MB

@@ -183,12 +183,16 @@ def test_a_run_that_calls_more_keeps_both(kept: Path) -> None:
 
 def test_commands_at_the_same_time_keep_what_each_called(kept: Path) -> None:
     """Each has read what there was before the others wrote."""
-    both = [ServiceModels([], kept), ServiceModels([], kept)]
-    for models, service, operation in zip(both, ("sns", "ecr"), ("DescribeInstances", "DescribeImages"), strict=True):
+    called = (
+        {"ec2": "DescribeInstances", "sns": "GetTopicAttributes"},
+        {"ec2": "DescribeImages", "ecr": "DescribeImages"},
+    )
+    both = [(ServiceModels([], kept), one) for one in called]
+    for models, one in both:
         client(models, "ec2")
-        models.called("ec2", operation)
-        models.called(service, "GetTopicAttributes" if service == "sns" else "DescribeRepositories")
-    for models in both:
+        for service, operation in one.items():
+            models.called(service, operation)
+    for models, _ in both:
         models.save()
 
     operations = {*json.loads((kept / "ec2.json").read_text())["service-2"]["operations"]}

@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 import botocore.session
 import pytest
 from botocore.awsrequest import HeadersDict
+from botocore.model import ShapeResolver
 from botocore.parsers import QueryParser, ResponseParserError
 
 from reconciler.account.json_replies import Parsers, _moment
@@ -65,3 +66,23 @@ def test_replies_are_read_as_botocore_reads_them(service: str) -> None:
             metadata = "<ResponseMetadata><RequestId>1</RequestId></ResponseMetadata>"
             body = f"<{name}Response {space}><{wrapper}>{result}</{wrapper}>{metadata}</{name}Response>".encode()
             assert parsed(ours, body, shape) == parsed(theirs, body, shape), (name, body)
+
+
+def test_what_is_unusual_is_left_to_botocore() -> None:
+    """Lists without an element of their own, attributes, headers, unions, errors."""
+    lists = {"type": "list", "flattened": True, "member": {"shape": "Text", "locationName": "One"}}
+    union = {"type": "structure", "union": True, "members": {"a": {"shape": "Text"}, "b": {"shape": "Text"}}}
+    shapes = {"Text": {"type": "string"}, "Flat": lists, "Either": union}
+    text = {"shape": "Text"}
+    made: dict[str, tuple[dict[str, Any], str]] = {
+        "flattened": ({"Of": {"shape": "Flat"}}, "<One>1</One>"),
+        "attribute": ({"Of": {**text, "xmlAttribute": True, "locationName": "xsi:kind"}}, "<Other/>"),
+        "header": ({"Of": {**text, "location": "header", "locationName": "x-size"}}, "<x-size>3</x-size>"),
+        "union": ({"Of": {"shape": "Either"}}, "<Of><a>1</a><b>2</b></Of>"),
+        "error": ({"Of": text}, "<Error><Of>1</Of></Error>"),
+    }
+    for name, (members, inside) in made.items():
+        shape, tag = {"type": "structure", "members": members}, "ErrorResponse" if name == "error" else "R"
+        resolved = ShapeResolver({**shapes, "R": {**shape, "exception": name == "error"}}).get_shape_by_name("R")
+        body = f'<{tag} xmlns:xsi="x" xsi:kind="k">{inside}</{tag}>'.encode()
+        assert parsed(Parsers().create_parser("query"), body, resolved) == parsed(QueryParser(), body, resolved), name
