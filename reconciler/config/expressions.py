@@ -137,8 +137,10 @@ def _add(parts: list[str | Reference], text: str) -> None:
 def _end(text: str, start: int) -> int | None:
     """The index of the closing brace: the first one outside quotes in brackets."""
     first = text.find("}", start, start + _LONGEST)
-    if first < 0 or _PLAIN.fullmatch(text, start, first):
-        return first if first >= 0 else None
+    if first < 0:
+        return None
+    if _PLAIN.fullmatch(text, start, first):
+        return first
     quote = ""
     for index in range(start, min(len(text), start + _LONGEST)):
         char = text[index]

@@ -117,7 +117,7 @@ class Linker:
         """A declared value as text, with the account, Region and partition filled in; None where more is unknown."""
         if isinstance(value, str):
             return value
-        if not isinstance(value, Template) or _is_address(value):
+        if not isinstance(value, Template) or references.names_resource(value):
             return None
         region = self.place.region or "us-east-1"
         own = {
@@ -197,15 +197,10 @@ def _of_no_address(resource: Resource, kind: Kind) -> Sequence[tuple[Path, Ref, 
     Nothing here keeps what else is declared: that would be a cycle, and the command line frees none.
     """
     if "of_no_address" not in resource.memo:
-        rest = [site for site in references.reference_sites(resource, kind) if not _is_address(site[2])]
+        rest = [site for site in references.reference_sites(resource, kind) if not references.names_resource(site[2])]
         resource.memo["of_no_address"] = rest or ()
     found: Sequence[tuple[Path, Ref, Any]] = resource.memo["of_no_address"]
     return found
-
-
-def _is_address(value: Any) -> bool:
-    """Whether an expression in ``value`` is of a resource."""
-    return isinstance(value, Template) and any(getattr(part, "address", None) for part in value.parts)
 
 
 def link(

@@ -202,8 +202,8 @@ def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> list[tuple
     for path, _, value in reference_sites(resource, kinds[resource.address.section]):
         if type(value) is str and inside not in value:
             continue  # as most
-        if isinstance(value, Template) and any(isinstance(part, Reference) and part.address for part in value.parts):
-            continue  # of a declared resource
+        if names_resource(value):
+            continue
         arn = fill(value, ResolutionContext(scope=scope, declared=_nothing)) if isinstance(value, Template) else value
         if isinstance(arn, str) and inside in arn:
             for kind in (kind for kind in kinds.values() if kind.shared):
@@ -212,6 +212,11 @@ def shared_to_find(resource: Resource, kinds: Kinds, scope: Scope) -> list[tuple
                     wanted.append(((kind.section, found["name"]), path))
     resource.memo.update(scope=scope, shared=wanted)
     return wanted
+
+
+def names_resource(value: Any) -> bool:
+    """Whether an expression in ``value`` is of a declared resource."""
+    return isinstance(value, Template) and any(isinstance(part, Reference) and part.address for part in value.parts)
 
 
 def _nothing(_: Address) -> None:
