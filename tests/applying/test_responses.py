@@ -42,6 +42,7 @@ VALID = Wait(
     absent=(On("NotFound"),),
     timeout=60,
 )
+GONE_LATE = replace(VALID, gone=True, soonest=30.0)
 LEFT = {"Left": [{"Id": "x", "ErrorCode": "Busy", "ErrorMessage": "later"}]}
 
 
@@ -60,6 +61,14 @@ def status(word: str, reason: str = "") -> Reply:
         (VALID, {}, 10.0, 2.0),
         (VALID, {}, 1000.0, 8.0),
         (VALID, {"restarted_at": 95.0}, 100.0, 1.0),
+        (GONE_LATE, {}, 0.0, 0.2),
+        (GONE_LATE, {}, 0.2, 0.8),
+        (GONE_LATE, {}, 5.0, 20.0),
+        (GONE_LATE, {}, 25.0, 5.0),
+        (GONE_LATE, {}, 29.9, 1.794),
+        (GONE_LATE, {}, 30.0, 2.2),
+        (GONE_LATE, {}, 1000.0, 8.0),
+        (GONE_LATE, {"restarted_at": 99.0}, 100.0, 4.0),
         (PUT, {}, 10.0, 5.0),
         (VALID, {"repairing": True, "repairs": 1}, 10.0, 0.0),
         (VALID, {"repairing": True, "repairs": 3}, 10.0, 4.0),

@@ -43,6 +43,7 @@ def _wait_settled(name: str) -> Wait:
         named_by=("computeEnvironmentName",),
         until={"status": batch.SETTLED | batch.DELETED},
         gone=True,
+        soonest=waits.SOONEST_DISABLED,
     )
 
 

@@ -239,7 +239,7 @@ def create(want: Want) -> Sequence[Action]:
     role = _role(declared.get("serviceRole"), want.scope)
     return [
         batch.write("CreateComputeEnvironment", params, proof=Proof.EXISTS),
-        waits.valid(want.physical, role),
+        waits.valid(want.physical, role, soonest=waits.SOONEST_CREATED),
         *(_set(want.physical, after, role) if after else ()),
     ]
 
@@ -265,7 +265,7 @@ def update(live: Live, want: Want, diff: Diff) -> Sequence[Action]:
     if not params:
         return []
     role = _role(want.props.get("serviceRole"), want.scope)
-    return _set(live.physical, params, role, timeout=_update_timeout(want, diff), proof=Proof.MOVING)
+    return _set(live.physical, params, role, proof=Proof.MOVING, **_update_times(want, diff))
 
 
 def _changed_cluster(wanted: Json) -> dict[str, Any]:
@@ -342,17 +342,19 @@ def _role(role: Any, scope: Scope) -> Any:
     return role or _service_linked(scope)
 
 
-def _set(name: str, members: Json, role: Any, *, timeout: float = 1800.0, proof: Proof = Proof.NONE) -> list[Action]:
+def _set(name: str, members: Json, role: Any, *, proof: Proof = Proof.NONE, **times: float) -> list[Action]:
     params = {"computeEnvironment": name, **members}
-    return [batch.write("UpdateComputeEnvironment", params, proof=proof), waits.valid(name, role, timeout)]
+    return [batch.write("UpdateComputeEnvironment", params, proof=proof), waits.valid(name, role, **times)]
 
 
-def _update_timeout(want: Want, diff: Diff) -> float:
-    """How long the update may take, in seconds: an infrastructure update waits for running jobs, by its policy."""
+def _update_times(want: Want, diff: Diff) -> dict[str, float]:
+    """How long the update may take, in seconds: an infrastructure update waits for running jobs, by its policy, and may
+    end at any time where there are none.
+    """
     if not side_effects.replaces_instances(diff):
-        return 1800.0
+        return {}
     minutes = at(want.props, "updatePolicy", "jobExecutionTimeoutMinutes")
-    return 3600.0 + 60.0 * (minutes if isinstance(minutes, int) else 30)
+    return {"timeout": 3600.0 + 60.0 * (minutes if isinstance(minutes, int) else 30), "soonest": 0.0}
 
 
 def deletion_effect(live: Live, lifecycle: Lifecycle | None) -> str:

@@ -16,6 +16,14 @@ from reconciler.model.when_used import when_used
 with when_used():
     from reconciler.kinds.batch._diagnosis.causes import of_environments
 
+# Seconds that the service takes at least, as a rule: 5 to 60 to create an environment, 5 to 30 to disable it (in the
+# words of the user guide one to two minutes), 30 to 180 to delete it.
+# https://docs.aws.amazon.com/batch/latest/userguide/getting-started-fargate.html
+SOONEST_CREATED = 5.0
+SOONEST_UPDATED = 2.0
+SOONEST_DISABLED = 5.0
+SOONEST_DELETED = 30.0
+
 NEW_ROLE = not_visible("role")
 NEW_PERMISSION = not_visible("role's permissions")
 NEW_PROFILE = not_visible("instance profile")
@@ -31,8 +39,8 @@ IAM_LAG = {
 }
 
 
-def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
-    """Wait until the environment is VALID, ``timeout`` seconds at most.
+def valid(name: str, role: Any, *, timeout: float = 1800.0, soonest: float = SOONEST_UPDATED) -> Wait:
+    """Wait until the environment is VALID, ``timeout`` seconds at most, and ``soonest`` at least as a rule.
 
     If it becomes INVALID because Batch does not see a new role yet, setting the service role again repairs that.
     """
@@ -46,6 +54,7 @@ def valid(name: str, role: Any, timeout: float = 1800.0) -> Wait:
         until={"status": batch.VALID},
         fail={"status": batch.INVALID | batch.DELETED},
         repair=Repair(on=IAM_LAG, call=again, times=6) if role else None,
+        soonest=soonest,
         timeout=timeout,
         causes=of_environments(),
     )
@@ -65,6 +74,7 @@ def deleted(name: str, *, may_fail: bool = True) -> Wait:
         until={"status": batch.DELETED},
         fail={"status": batch.INVALID},
         gone=True,
+        soonest=SOONEST_DELETED,
         grace=0.0 if may_fail else 60.0,
         causes=of_environments(),
     )

@@ -68,6 +68,11 @@ READ_ONLY = frozenset({"jobQueueArn", "status", "statusReason"})
 CONTAINER_TYPES = ("EKS", "ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES")
 MOST_ENVIRONMENTS = 3
 RETRY_ON = (batch.BUSY, batch.NOT_YET_VALID)
+# Seconds that the service takes at least, as a rule: a few to change a queue; up to minutes to delete one, since its
+# jobs are terminated first.
+# https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
+SOONEST_SETTLED = 2.0
+SOONEST_DELETED = 5.0
 
 
 def _policy(live: Json, want: Json) -> tuple[Effect, str]:
@@ -174,6 +179,7 @@ def wait_until_gone(live: Live) -> Sequence[Action]:
             named_by=("jobQueueName",),
             until={"status": batch.DELETED},
             gone=True,
+            soonest=SOONEST_DELETED,
         )
     ]
 
@@ -200,6 +206,7 @@ def _disable(name: str) -> list[Action]:
         named_by=("jobQueueName",),
         until={"status": batch.SETTLED | batch.DELETED},
         gone=True,
+        soonest=SOONEST_SETTLED,
     )
     return [off, settled]
 
@@ -213,6 +220,7 @@ def _valid(name: str) -> Wait:
         named_by=("jobQueueName",),
         until={"status": batch.VALID},
         fail={"status": batch.INVALID | batch.DELETED},
+        soonest=SOONEST_SETTLED,
         timeout=600.0,
     )
 
