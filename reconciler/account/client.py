@@ -40,6 +40,7 @@ from botocore.session import Session as CoreSession
 from reconciler import __version__
 from reconciler.account import credentials, service_models
 from reconciler.account.bounds import MOST_BYTES, Unbounded, bound
+from reconciler.account.event_names import QuickSession
 from reconciler.account.replies import Shapes, dangerous_xml, may_be_empty, speaks_xml
 from reconciler.model import EMPTY, Call, Refused, Reply, Scope
 from reconciler.model import problem_codes as codes
@@ -390,7 +391,7 @@ def connect(
     url = endpoint.url if endpoint else None
     source = credentials.Source(profile, declared=profile is not None, role=role or EMPTY)
     try:
-        core = _session_at(endpoint) if endpoint else CoreSession(profile=profile)
+        core = _session_at(endpoint) if endpoint else QuickSession(profile=profile)
         if not endpoint:
             found = core.full_config.get("profiles", {})
             source = replace(source, profile=profile or core.get_config_variable("profile"), profiles=found)
@@ -421,7 +422,7 @@ def _share_models(core: CoreSession) -> service_models.ServiceModels:
 
 def _session_at(endpoint: Endpoint) -> CoreSession:
     """A session with the endpoint's credentials, without profiles and configuration files."""
-    core = CoreSession(session_vars=_NO_SETTINGS)
+    core = QuickSession(session_vars=_NO_SETTINGS)
     core.set_credentials(endpoint.access_key, endpoint.secret_key)
     return core
 
@@ -446,7 +447,7 @@ def _assuming(core: CoreSession, source: credentials.Source, region: str | None,
         return made
 
     fetcher = AssumeRoleCredentialFetcher(client, callers, role["roleArn"], extra_args=extra)
-    assumed = CoreSession(session_vars=_NO_SETTINGS if url else None)
+    assumed = QuickSession(session_vars=_NO_SETTINGS if url else None)
     _share_models(assumed)
     # botocore has no public way to set refreshable credentials on a session
     setattr(assumed, "_credentials", DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))  # noqa: B010
