@@ -4,8 +4,8 @@ botocore makes a client from the model of the whole service: EC2's 800 operation
 two. So what a service's model says about the operations that a run has called is kept in a file, from which the next
 run makes its clients. The rest is as botocore has it (docs/adr/0022-cut-down-service-models.md):
 
-- A model is cut from botocore's own, never written by hand, and is used with that file of that botocore only: newest
-  members, endpoint rules and errors are those of the full model.
+- A model is cut from botocore's own, never written by hand, and is used with a botocore of the same version and file
+  only: newest members, endpoint rules and errors are those of the full model.
 - An operation that a cut-down model lacks is called with the full one, and kept for the next run.
 - Where the user has models of his own for a service (``AWS_DATA_PATH``, ``~/.aws/models``), where the directory cannot
   be used, or where a file is damaged, the full model is used, without a word.
@@ -18,7 +18,9 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import struct
 import threading
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -32,7 +34,7 @@ from botocore.loaders import Loader
 from reconciler.account.cut_models import Model, cut, cut_pages
 from reconciler.config import cache_files
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 # Services of which botocore itself makes clients, for credentials: their operations are all kept
 _BOTOCORES: Final = frozenset({"sso", "sso-oidc", "sts"})
 # Operations that botocore itself calls: to find the Region of a bucket, and for buckets of one zone
@@ -173,21 +175,21 @@ class ServiceModels(Loader):
         return self.directory / f"{name}.json"
 
     def _source_of(self, name: str) -> list[Any] | None:
-        """What a cut-down model was made from: botocore's file, which an upgrade replaces. None where botocore would
-        find more than its own.
+        """What a cut-down model was made from: the content of botocore's file, wherever that is installed. None where
+        botocore would find more than its own.
         """
         beside = [path for path in self.search_paths if path != self.BUILTIN_DATA_PATH]
         if name == _ENDPOINTS:
             if any(self.file_loader.exists(str(Path(path, name))) for path in beside):
                 return None
-            return [FORMAT, botocore.__version__, *_version_of(self._builtin / f"{name}.json")]
+            return [FORMAT, botocore.__version__, *_content_of(self._builtin / f"{name}.json")]
         if any(Path(path, name).is_dir() for path in beside):
             return None
         try:
             versions = sorted((self._builtin / name).iterdir())
         except OSError:
             return None
-        facts = (fact for version in versions for fact in _version_of(version / f"{_SERVICE}.json.gz"))
+        facts = (fact for version in versions for fact in _content_of(version / f"{_SERVICE}.json.gz"))
         return [FORMAT, botocore.__version__, *facts]
 
 
@@ -210,13 +212,22 @@ class _Services(dict[str, Any]):
         return super().get(name, default) if name in self else default
 
 
-def _version_of(file: Path) -> tuple[str, int, int] | tuple[()]:
-    """What changes when a file is replaced; nothing where it is not there."""
+def _content_of(file: Path) -> tuple[str, int, int] | tuple[()]:
+    """The name of a file, and the length and checksum of its content; nothing where it cannot be read.
+
+    Both are the last eight bytes of a gzip file: https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1
+    """
     try:
-        found = file.stat()
-    except OSError:
+        with file.open("rb") as stream:
+            if file.suffix == ".gz":
+                stream.seek(-8, os.SEEK_END)
+                checksum, length = struct.unpack("<II", stream.read())
+            else:
+                content = stream.read()
+                checksum, length = zlib.crc32(content), len(content)
+    except (OSError, struct.error):
         return ()
-    return str(file), found.st_mtime_ns, found.st_size
+    return f"{file.parent.name}/{file.name}", length, checksum
 
 
 def directory_for(environ: Mapping[str, str]) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -236,6 +237,47 @@ def test_nothing_is_written_where_nothing_is_new(kept: Path) -> None:
         models.called(service, operations[0])
     models.save()
     assert {file.name: file.stat().st_mtime_ns for file in kept.iterdir()} == written
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> type[ServiceModels]:
+    """The models of another installation of the same botocore, made at another time."""
+    data = tmp_path / "elsewhere"
+    for name in ("ec2", "iam"):
+        shutil.copytree(Path(Loader.BUILTIN_DATA_PATH, name), data / name, copy_function=shutil.copyfile)
+    for name in ("endpoints.json", "partitions.json", "_retry.json", "sdk-default-configuration.json"):
+        shutil.copyfile(Path(Loader.BUILTIN_DATA_PATH, name), data / name)
+    return type("Elsewhere", (ServiceModels,), {"BUILTIN_DATA_PATH": str(data)})
+
+
+def test_another_installation_of_the_same_botocore_shares_them(kept: Path, elsewhere: type[ServiceModels]) -> None:
+    models = elsewhere([], kept)
+    assert "CreateRole" not in client(models, "iam").meta.service_model.operation_names
+    written = {file.name: file.stat().st_mtime_ns for file in kept.iterdir()}
+    models.called("iam", "GetRole")
+    models.save()
+    assert {file.name: file.stat().st_mtime_ns for file in kept.iterdir()} == written
+
+
+def test_a_model_of_the_same_version_that_was_changed_is_read_as_it_is(
+    kept: Path, elsewhere: type[ServiceModels]
+) -> None:
+    file = next(Path(elsewhere.BUILTIN_DATA_PATH, "iam").glob("*/service-2.json.gz"))
+    text = gzip.decompress(file.read_bytes()).replace(b"MaxSessionDuration", b"MinSessionDuration")  # as long as before
+    before = file.stat()
+    file.write_bytes(gzip.compress(text))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    role = client(elsewhere([], kept), "iam").meta.service_model.shape_for("Role")
+    assert "MinSessionDuration" in role.members
+
+
+def test_a_list_of_endpoints_that_was_changed_is_read_as_it_is(kept: Path, elsewhere: type[ServiceModels]) -> None:
+    file = Path(elsewhere.BUILTIN_DATA_PATH, "endpoints.json")
+    file.write_text(file.read_text().replace('"regionRegex"', '"regionRegEx"', 1))
+
+    partitions = elsewhere([], kept).load_data("endpoints")["partitions"]
+    assert any("regionRegEx" in partition for partition in partitions)
 
 
 def of_another_botocore(file: Path) -> None:
