@@ -26,8 +26,8 @@ from reconciler.model.records import dataclass
 FIRST_POLL: Final = 0.2
 LONGEST_POLL: Final = 8.0
 POLL_SHARE: Final = 0.2  # of the time that has passed: the most that a wait may take longer than needed
-EARLY_SHARE: Final = 4.0  # likewise before the soonest end of a wait, when there is rarely anything to miss
-EXPECTED_SHARE: Final = 0.06  # likewise after it, and EXPECTED_PAUSE seconds: the end may be near
+EARLY_SHARE: Final = 4.0  # likewise before the usual soonest end of a wait
+EXPECTED_SHARE: Final = 0.06  # likewise from then on, and EXPECTED_PAUSE seconds: the end may be near
 EXPECTED_PAUSE: Final = 0.4
 RETRY_SHARE: Final = 0.5  # likewise before a call is sent again, which cannot be grouped with others
 LONGEST_REPAIR: Final = 20.0
@@ -90,15 +90,16 @@ def pause(running: Running, now: float) -> float:
     """Seconds until the next poll, or until a repair is sent.
 
     A share of the time that has passed, so that a short wait ends soon after its state changes and a long one does not
-    cost many calls: where it is known how long AWS takes at least (``Wait.soonest``), a large one until then and a
-    small one afterwards. The first repair is sent at once: its reason has usually passed by then.
+    cost many calls: where it is known how long AWS usually takes at least (``Wait.soonest``), a large one until then
+    and a small one afterwards. The first repair is sent at once: its reason has usually passed by then.
     """
     if running.repairing:
         return min(2.0 ** (running.repairs - 1), LONGEST_REPAIR) if running.repairs > 1 else 0.0
     passed, action = now - max(running.restarted_at, running.started_at), running.step.action
-    soonest = action.soonest if isinstance(action, Wait) else 0.0
+    soonest = action.soonest if isinstance(action, Wait) and not running.repairs else 0.0
     if passed < soonest:
-        return max(min(EARLY_SHARE * passed, soonest - passed), EXPECTED_SHARE * passed, FIRST_POLL)
+        early = min(EARLY_SHARE * passed, soonest - passed, LONGEST_POLL)
+        return max(early, EXPECTED_SHARE * passed, FIRST_POLL)
     if soonest:
         return min(EXPECTED_SHARE * passed + EXPECTED_PAUSE, LONGEST_POLL)
     share = POLL_SHARE if isinstance(action, Wait) else RETRY_SHARE

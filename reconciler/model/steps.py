@@ -228,7 +228,7 @@ class Wait:
     repair    the call that may repair the failure
     causes    known reasons: the first whose pattern is in the text has the hint
     grace     seconds for which a failure that exists from the start is ignored
-    soonest   seconds that AWS is known to take at least, as a rule: until then polls are few
+    soonest   seconds that AWS usually takes at least: until then polls are few
     timeout   seconds, after which the wait fails; with ``or_go_on`` it then counts as done
     at_end    reads after the timeout, which return a text for the message: what takes so long
     among     the parameter of ``read`` that takes a list of names; ``named_by`` the members of an item with its name:
@@ -247,7 +247,7 @@ class Wait:
     absent: tuple[On, ...] = ()
     reason: str = "statusReason"
     repair: Repair | None = None
-    soonest: float = field(default=0.0, compare=False)
+    soonest: float = 0.0
     timeout: float = 1800.0
     or_go_on: bool = False
     grace: float = 0.0

@@ -96,7 +96,7 @@ def live(shown=SHOWN, **members):
     return described(KIND, "computeEnvironments", item(shown, **members))
 
 
-def valid(role=SLR, timeout=1800.0):
+def valid(role=SLR, timeout=1800.0, soonest=2.0):
     again = Call(
         "batch", "UpdateComputeEnvironment", {"computeEnvironment": "x", "serviceRole": role}, retry_on=(BUSY,)
     )
@@ -107,6 +107,7 @@ def valid(role=SLR, timeout=1800.0):
         until={"status": frozenset({"VALID"})},
         fail={"status": frozenset({"INVALID", "DELETED"})},
         repair=Repair(on=IAM_LAG, call=again, times=6),
+        soonest=soonest,
         timeout=timeout,
         causes=of_environments(),
     )
@@ -171,7 +172,7 @@ def test_create_sends_what_is_declared():
 
     assert [
         Call("batch", "CreateComputeEnvironment", params, retry_on=(BUSY,)),
-        valid(),
+        valid(soonest=5.0),
     ] == KIND.create(want(KIND, DECLARED))
 
 
@@ -181,7 +182,7 @@ def test_disabled_and_with_a_policy_only_after_it_is_valid():
 
     assert [
         Call("batch", "CreateComputeEnvironment", params, retry_on=(BUSY,)),
-        valid(ORDINARY),
+        valid(ORDINARY, soonest=5.0),
         update(updatePolicy={"terminateJobsOnUpdate": True}, state="DISABLED"),
         valid(ORDINARY),
     ] == KIND.create(want(KIND, declared))
@@ -202,6 +203,7 @@ def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
         "computeEnvironments",
         until={"status": frozenset({"VALID", "INVALID", "DELETED"})},
         gone=True,
+        soonest=5.0,
     )
     gone = Wait(
         "compute environment x deleted",
@@ -210,6 +212,7 @@ def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
         until={"status": frozenset({"DELETED"})},
         fail={"status": frozenset({"INVALID"})},
         gone=True,
+        soonest=30.0,
         causes=of_environments(),
     )
     off = {"computeEnvironment": "x", "state": "DISABLED"}
@@ -225,6 +228,12 @@ def test_delete_disables_waits_and_is_patient_with_forgotten_queues():
     ] == KIND.delete(live(), {})
     assert [delete, gone] == KIND.delete(live(state="DISABLED"), {})
     assert [delete, replace(gone, grace=60.0)] == KIND.delete(live(state="DISABLED", status="INVALID"), {})
+    assert [replace(gone, soonest=0.0)] == KIND.wait_until_gone(live(status="DELETING"))
+
+
+def test_a_change_that_is_found_may_end_at_any_moment():
+    role = {"serviceRole": SLR}
+    assert [valid(soonest=0.0)] == KIND.wait_until_settled(live(status="UPDATING", **role))
 
 
 def test_repair_names_the_role_again():
@@ -293,8 +302,9 @@ def test_changes(name):
     assert effect in {change.effect for change in found.changes}
     assert (effect is REPLACE) == found.replaces
     if sent is not None:
-        timeout = 1800.0 if effect is SCALING else 5400.0
-        assert [changed(computeResources=sent), valid(timeout=timeout)] == updated(live(), declared)
+        # an infrastructure update ends at any time where there are no instances
+        times = {"timeout": 1800.0, "soonest": 2.0} if effect is SCALING else {"timeout": 5400.0, "soonest": 0.0}
+        assert [changed(computeResources=sent), valid(**times)] == updated(live(), declared)
 
 
 @pytest.mark.parametrize("name", [name for name, (_, effect, _) in CHANGES.items() if effect is INFRASTRUCTURE])
@@ -340,7 +350,7 @@ def test_scaling_and_infrastructure_go_in_one_call_and_nothing_else():
     declared = resources(maxvCpus=64, instanceTypes=["c6i"])
 
     sent = {"maxvCpus": 64, "instanceTypes": ["c6i"]}
-    assert [changed(computeResources=sent), valid(timeout=5400.0)] == updated(live(), declared)
+    assert [changed(computeResources=sent), valid(timeout=5400.0, soonest=0.0)] == updated(live(), declared)
 
 
 def test_what_is_cleared_is_cleared_the_way_aws_wants_it():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reconciler.kinds.batch.job_queue.kind import KIND
@@ -22,15 +24,19 @@ VALID = Wait(
     "jobQueues",
     until={"status": frozenset({"VALID"})},
     fail={"status": frozenset({"INVALID", "DELETED"})},
+    soonest=2.0,
     timeout=600.0,
 )
-GONE = Wait("job queue x deleted", DESCRIBE, "jobQueues", until={"status": frozenset({"DELETED"})}, gone=True)
+GONE = Wait(
+    "job queue x deleted", DESCRIBE, "jobQueues", until={"status": frozenset({"DELETED"})}, gone=True, soonest=5.0
+)
 SETTLED = Wait(
     "job queue x DISABLED",
     DESCRIBE,
     "jobQueues",
     until={"status": frozenset({"VALID", "INVALID", "DELETED"})},
     gone=True,
+    soonest=2.0,
 )
 
 
@@ -189,9 +195,9 @@ def test_tags_are_set_and_removed_by_arn():
     assert KIND.tag(live(), {}, []) == []
 
 
-def test_waits_for_what_is_under_way():
-    assert KIND.wait_until_settled(live(status="UPDATING")) == [VALID]
-    assert KIND.wait_until_gone(live(status="DELETING")) == [GONE]
+def test_waits_for_what_is_under_way_and_may_end_at_any_moment():
+    assert KIND.wait_until_settled(live(status="UPDATING")) == [replace(VALID, soonest=0.0)]
+    assert KIND.wait_until_gone(live(status="DELETING")) == [replace(GONE, soonest=0.0)]
 
 
 def test_repair_sends_what_it_is_made_of():

@@ -314,13 +314,13 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
 
 
 def wait_until_settled(live: Live) -> Sequence[Action]:
-    """The wait until an environment found in change is VALID."""
-    return [waits.valid(live.physical, str(live.props.get("serviceRole") or ""))]
+    """The wait until an environment found in change is VALID, at any moment."""
+    return [waits.valid(live.physical, str(live.props.get("serviceRole") or ""), soonest=0.0)]
 
 
 def wait_until_gone(live: Live) -> Sequence[Action]:
-    """The wait until an environment found DELETING does not exist."""
-    return [waits.deleted(live.physical)]
+    """The wait until an environment found DELETING does not exist, at any moment."""
+    return [waits.deleted(live.physical, soonest=0.0)]
 
 
 def takes_out_of_service(_live: Live, want: Want, diff: Diff) -> bool:

@@ -16,9 +16,8 @@ from reconciler.model.when_used import when_used
 with when_used():
     from reconciler.kinds.batch._diagnosis.causes import of_environments
 
-# Seconds that the service takes at least, as a rule: 5 to 60 to create an environment, 5 to 30 to disable it (in the
-# words of the user guide one to two minutes), 30 to 180 to delete it.
-# https://docs.aws.amazon.com/batch/latest/userguide/getting-started-fargate.html
+# Seconds that the service usually takes at least, from what users and their tools report: 5 to 60 to create an
+# environment, a few for an update that replaces no instances, 5 to 30 to disable one, 30 to 180 to delete it.
 SOONEST_CREATED = 5.0
 SOONEST_UPDATED = 2.0
 SOONEST_DISABLED = 5.0
@@ -40,7 +39,7 @@ IAM_LAG = {
 
 
 def valid(name: str, role: Any, *, timeout: float = 1800.0, soonest: float = SOONEST_UPDATED) -> Wait:
-    """Wait until the environment is VALID, ``timeout`` seconds at most, and ``soonest`` at least as a rule.
+    """Wait until the environment is VALID: ``timeout`` seconds at most, and usually ``soonest`` at least.
 
     If it becomes INVALID because Batch does not see a new role yet, setting the service role again repairs that.
     """
@@ -60,8 +59,8 @@ def valid(name: str, role: Any, *, timeout: float = 1800.0, soonest: float = SOO
     )
 
 
-def deleted(name: str, *, may_fail: bool = True) -> Wait:
-    """Wait until the environment does not exist.
+def deleted(name: str, *, may_fail: bool = True, soonest: float = SOONEST_DELETED) -> Wait:
+    """Wait until the environment does not exist, usually ``soonest`` seconds at least.
 
     ``may_fail`` is False for an environment that was INVALID before: it is shown as INVALID for a moment longer.
     """
@@ -74,7 +73,7 @@ def deleted(name: str, *, may_fail: bool = True) -> Wait:
         until={"status": batch.DELETED},
         fail={"status": batch.INVALID},
         gone=True,
-        soonest=SOONEST_DELETED,
+        soonest=soonest,
         grace=0.0 if may_fail else 60.0,
         causes=of_environments(),
     )

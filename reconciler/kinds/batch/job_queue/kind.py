@@ -68,8 +68,8 @@ READ_ONLY = frozenset({"jobQueueArn", "status", "statusReason"})
 CONTAINER_TYPES = ("EKS", "ECS", "ECS_FARGATE", "ECS_MANAGED_INSTANCES")
 MOST_ENVIRONMENTS = 3
 RETRY_ON = (batch.BUSY, batch.NOT_YET_VALID)
-# Seconds that the service takes at least, as a rule: a few to change a queue; up to minutes to delete one, since its
-# jobs are terminated first.
+# Seconds that the service usually takes at least, from what users and their tools report: a few to create or change a
+# queue; up to minutes to delete one, since its jobs are terminated first.
 # https://docs.aws.amazon.com/batch/latest/APIReference/API_DeleteJobQueue.html
 SOONEST_SETTLED = 2.0
 SOONEST_DELETED = 5.0
@@ -160,28 +160,17 @@ def delete(live: Live, _declared: Json) -> Sequence[Action]:
     """
     disable = () if live.props.get("state") == "DISABLED" else _disable(live.physical)
     call = batch.write("DeleteJobQueue", {"jobQueue": live.physical}, ok_if=(batch.MISSING,))
-    return [*disable, call, *wait_until_gone(live)]
+    return [*disable, call, _gone(live.physical, SOONEST_DELETED)]
 
 
 def wait_until_settled(live: Live) -> Sequence[Action]:
-    """The wait until a queue found in change is VALID."""
-    return [_valid(live.physical)]
+    """The wait until a queue found in change is VALID, at any moment."""
+    return [_valid(live.physical, soonest=0.0)]
 
 
 def wait_until_gone(live: Live) -> Sequence[Action]:
-    """The wait until a queue does not exist."""
-    return [
-        Wait(
-            title=f"job queue {live.physical} deleted",
-            read=_describe(live.physical),
-            items="jobQueues",
-            among="jobQueues",
-            named_by=("jobQueueName",),
-            until={"status": batch.DELETED},
-            gone=True,
-            soonest=SOONEST_DELETED,
-        )
-    ]
+    """The wait until a queue found DELETING does not exist, at any moment."""
+    return [_gone(live.physical, soonest=0.0)]
 
 
 def repair(live: Live, want: Want) -> Sequence[Action]:
@@ -211,7 +200,20 @@ def _disable(name: str) -> list[Action]:
     return [off, settled]
 
 
-def _valid(name: str) -> Wait:
+def _gone(name: str, soonest: float) -> Wait:
+    return Wait(
+        title=f"job queue {name} deleted",
+        read=_describe(name),
+        items="jobQueues",
+        among="jobQueues",
+        named_by=("jobQueueName",),
+        until={"status": batch.DELETED},
+        gone=True,
+        soonest=soonest,
+    )
+
+
+def _valid(name: str, soonest: float = SOONEST_SETTLED) -> Wait:
     return Wait(
         title=f"job queue {name} VALID",
         read=_describe(name),
@@ -220,7 +222,7 @@ def _valid(name: str) -> Wait:
         named_by=("jobQueueName",),
         until={"status": batch.VALID},
         fail={"status": batch.INVALID | batch.DELETED},
-        soonest=SOONEST_SETTLED,
+        soonest=soonest,
         timeout=600.0,
     )
 
