@@ -187,43 +187,27 @@ def _set(name: str, members: Json) -> list[Action]:
 
 def _disable(name: str) -> list[Action]:
     off = batch.write("UpdateJobQueue", {"jobQueue": name, "state": "DISABLED"}, ok_if=(batch.MISSING,))
-    settled = Wait(
-        title=f"job queue {name} DISABLED",
-        read=_describe(name),
-        items="jobQueues",
-        among="jobQueues",
-        named_by=("jobQueueName",),
-        until={"status": batch.SETTLED | batch.DELETED},
-        gone=True,
-        soonest=SOONEST_SETTLED,
-    )
-    return [off, settled]
+    settled = batch.SETTLED | batch.DELETED
+    return [off, _wait(name, "DISABLED", until={"status": settled}, gone=True, soonest=SOONEST_SETTLED)]
 
 
 def _gone(name: str, soonest: float) -> Wait:
-    return Wait(
-        title=f"job queue {name} deleted",
-        read=_describe(name),
-        items="jobQueues",
-        among="jobQueues",
-        named_by=("jobQueueName",),
-        until={"status": batch.DELETED},
-        gone=True,
-        soonest=soonest,
-    )
+    return _wait(name, "deleted", until={"status": batch.DELETED}, gone=True, soonest=soonest)
 
 
 def _valid(name: str, soonest: float = SOONEST_SETTLED) -> Wait:
+    fail = {"status": batch.INVALID | batch.DELETED}
+    return _wait(name, "VALID", until={"status": batch.VALID}, fail=fail, soonest=soonest, timeout=600.0)
+
+
+def _wait(name: str, state: str, **how: Any) -> Wait:
     return Wait(
-        title=f"job queue {name} VALID",
+        title=f"job queue {name} {state}",
         read=_describe(name),
         items="jobQueues",
         among="jobQueues",
         named_by=("jobQueueName",),
-        until={"status": batch.VALID},
-        fail={"status": batch.INVALID | batch.DELETED},
-        soonest=soonest,
-        timeout=600.0,
+        **how,
     )
 
 
