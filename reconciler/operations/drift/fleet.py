@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from reconciler.account.connections import Connections
 from reconciler.config import files
@@ -44,9 +44,15 @@ if TYPE_CHECKING:
 PARALLELISM: Final = 4  # environments of one account at the same time
 READS: Final = 16  # concurrent reads in one account, as many as those of a single plan
 WORKERS: Final = 32  # environments at the same time, in all accounts together
+READ_AHEAD: Final = 20  # environments that are loaded before the first of them is compared: one call asks what they own
+MOST_AHEAD: Final = 500  # resources in them, beyond which the first is not kept waiting
 BACKLOG: Final = 64  # environments that are loaded and wait for their turn: memory does not grow with the fleet
 _THRESHOLDS: Final = (100_000, 5, 5)  # new objects before a collection of cycles: an environment has some 20,000
 _INCOMPLETE: Final = "not everything could be read, so it is unknown whether the rest has drifted"
+
+
+#: An environment that is loaded, and what checks it.
+_Loaded: TypeAlias = tuple[Environment, Callable[[], None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,20 +96,34 @@ def check_all(
     def run(number: int, check: _Check, loaded: Loaded) -> None:
         finish(number, check.checked(loaded))
 
+    def loaded_ones() -> Iterator[_Loaded]:
+        for number, location in enumerate(locations):
+            check = _Check(location, settings, connections)
+            if (loaded := check.load()) is None:
+                finish(number, check.failed())
+            else:
+                yield loaded.env, partial(run, number, check, loaded)
+
     with collecting(), ThreadPoolExecutor(WORKERS, thread_name_prefix="drift") as pool:
         lanes = _Lanes(pool, settings.parallelism, stop)
         try:
-            for number, location in enumerate(locations):
-                check = _Check(location, settings, connections)
-                if (loaded := check.load()) is None:
-                    finish(number, check.failed())
-                else:
-                    lanes.submit(account_of(loaded.env), partial(run, number, check, loaded))
+            for env, job in _ahead(loaded_ones()):
+                lanes.submit(account_of(env), job)
             lanes.join()
         except BaseException:
             stop.set()
             raise
     return [checked for checked in results if checked is not None]
+
+
+def _ahead(loaded: Iterable[_Loaded]) -> Iterator[_Loaded]:
+    """The loaded environments, each as soon as those that are asked for with it are loaded, too."""
+    waiting: deque[_Loaded] = deque()
+    for one in loaded:
+        waiting.append(one)
+        while len(waiting) >= READ_AHEAD or sum(len(env.resources) for env, _ in waiting) > MOST_AHEAD:
+            yield waiting.popleft()
+    yield from waiting
 
 
 @contextmanager
