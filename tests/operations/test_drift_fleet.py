@@ -6,9 +6,11 @@ import gc
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,6 +51,30 @@ def test_environments_of_one_account_wait_for_each_other_alone() -> None:
         lanes.join()
     assert sorted(done) == list(range(200))
     assert set(most.values()) <= {1, 2} and together > 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "loaded"),
+    [
+        ([5] * 30, [*range(20, 30), 30]),  # by then those that one call asks for are known
+        ([600, 1, 700], [1, 3, 3]),  # a large one is not kept waiting
+        ([200, 300, 1, 1], [3, 4]),
+        ([1], [1]),
+        ([], []),
+    ],
+)
+def test_how_many_are_loaded_before_the_next_is_compared(sizes: list[int], loaded: list[int]) -> None:
+    asked: list[int] = []
+    done = object()
+
+    def environments() -> Iterator[Any]:
+        for size in sizes:
+            asked.append(size)
+            yield SimpleNamespace(resources=range(size)), done
+
+    found = [(len(asked), env) for env, _ in fleet._ahead(environments())]
+    assert [len(env.resources) for _, env in found] == sizes
+    assert [count for count, _ in found][: len(loaded)] == loaded
 
 
 def test_a_job_that_raises_ends_the_run() -> None:
