@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.hooks import EVENT_ALIASES, EventAliaser, HierarchicalEmitter
+from botocore.session import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ def _end(found: list[str]) -> Any:
     return handler
 
 
-class Heard(HierarchicalEmitter):  # type: ignore[misc]
+class Heard(HierarchicalEmitter):
     """Remembers the names that were emitted."""
 
     def __init__(self) -> None:
@@ -56,7 +57,34 @@ def test_an_alias_still_means_the_new_name(alias: str) -> None:
         assert heard(QuickAliaser, name) == heard(EventAliaser, name), name
 
 
-def test_the_handlers_of_botocore_are_registered_and_its_clients_find_them() -> None:
+class Registered(HierarchicalEmitter):
+    """Remembers the names and handlers that were registered, in what order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str, Any]] = []
+
+    def register(self, event_name: str, handler: Any, *_: Any, **__: Any) -> None:
+        self.found.append(("between", event_name, handler))
+
+    def register_first(self, event_name: str, handler: Any, *_: Any, **__: Any) -> None:
+        self.found.append(("first", event_name, handler))
+
+    def register_last(self, event_name: str, handler: Any, *_: Any, **__: Any) -> None:
+        self.found.append(("last", event_name, handler))
+
+
+def test_the_handlers_of_botocore_are_registered_as_by_botocore() -> None:
+    ours, theirs = Registered(), Registered()
+    QuickSession(event_hooks=ours)
+    Session(event_hooks=theirs)
+
+    assert len(ours.found) > 100
+    assert [(when, name) for when, name, _ in ours.found] == [(when, name) for when, name, _ in theirs.found]
+    assert [type(handler) for *_, handler in ours.found] == [type(handler) for *_, handler in theirs.found]
+
+
+def test_clients_translate_old_names_of_events() -> None:
     session = QuickSession()
     client = session.create_client("logs", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
     found: list[str] = []

@@ -72,7 +72,7 @@ def test_how_many_are_loaded_before_the_next_is_compared(sizes: list[int], loade
             asked.append(size)
             yield SimpleNamespace(resources=range(size)), done
 
-    found = [(len(asked), env) for env, _ in fleet._ahead(environments())]
+    found = [(len(asked), env) for env, _ in fleet._read_ahead(environments())]
     assert [len(env.resources) for _, env in found] == sizes
     assert [count for count, _ in found][: len(loaded)] == loaded
 

@@ -50,9 +50,8 @@ BACKLOG: Final = 64  # environments that are loaded and wait for their turn: mem
 _THRESHOLDS: Final = (100_000, 5, 5)  # new objects before a collection of cycles: an environment has some 20,000
 _INCOMPLETE: Final = "not everything could be read, so it is unknown whether the rest has drifted"
 
-
-#: An environment that is loaded, and what checks it.
-_Loaded: TypeAlias = tuple[Environment, Callable[[], None]]
+#: An environment that is loaded, and what compares it with its account.
+_Ready: TypeAlias = tuple[Environment, Callable[[], None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +95,7 @@ def check_all(
     def run(number: int, check: _Check, loaded: Loaded) -> None:
         finish(number, check.checked(loaded))
 
-    def loaded_ones() -> Iterator[_Loaded]:
+    def ready() -> Iterator[_Ready]:
         for number, location in enumerate(locations):
             check = _Check(location, settings, connections)
             if (loaded := check.load()) is None:
@@ -107,7 +106,7 @@ def check_all(
     with collecting(), ThreadPoolExecutor(WORKERS, thread_name_prefix="drift") as pool:
         lanes = _Lanes(pool, settings.parallelism, stop)
         try:
-            for env, job in _ahead(loaded_ones()):
+            for env, job in _read_ahead(ready()):
                 lanes.submit(account_of(env), job)
             lanes.join()
         except BaseException:
@@ -116,10 +115,10 @@ def check_all(
     return [checked for checked in results if checked is not None]
 
 
-def _ahead(loaded: Iterable[_Loaded]) -> Iterator[_Loaded]:
-    """The loaded environments, each as soon as those that are asked for with it are loaded, too."""
-    waiting: deque[_Loaded] = deque()
-    for one in loaded:
+def _read_ahead(ready: Iterable[_Ready]) -> Iterator[_Ready]:
+    """The same, each as soon as those are loaded, too, that one call asks for with it."""
+    waiting: deque[_Ready] = deque()
+    for one in ready:
         waiting.append(one)
         while len(waiting) >= READ_AHEAD or sum(len(env.resources) for env, _ in waiting) > MOST_AHEAD:
             yield waiting.popleft()
